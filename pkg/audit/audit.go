@@ -1,0 +1,49 @@
+// Package audit is the record of who proved what, when, and what came of it.
+//
+// An [Event] is a row that is only ever added. The event of an issuance is written
+// in the transaction that issues (record.Issuance), the event of a refusal in the
+// one that counts it; everything else goes through a [Log]. No event carries a
+// secret.
+package audit
+
+import (
+	"context"
+	"time"
+)
+
+// Type names what happened.
+type Type string
+
+// The events of a login, of enrollment and of administration.
+const (
+	TokensIssued    Type = "tokens.issued"
+	PasswordRefused Type = "password.refused"
+	FactorDemanded  Type = "factor.demanded" // the first factor held, mfa_required was answered
+	FactorRefused   Type = "factor.refused"
+	Associated      Type = "authenticator.associated"
+	Removed         Type = "authenticator.removed"
+	UserChanged     Type = "user.changed"
+	ClientChanged   Type = "client.changed"
+	APIChanged      Type = "api.changed"
+	KeyCreated      Type = "key.created"
+)
+
+// Event is one row of the record.
+type Event struct {
+	At             time.Time
+	Type           Type
+	Success        bool
+	Reason         string   // the fault.Kind of a refusal, or what was changed
+	Subject        string   // whom it concerns, empty when nobody is known
+	Client         string   // the OAuth client, empty for administration
+	Session        string   // the session that was made or used
+	Authenticators []string // the authenticators that were tried or changed
+	Grant          string   // the grant type, or the command of an administrator
+	Address        string   // the end user's IP address as far as it can be trusted
+}
+
+// Log takes events that belong to no other transaction.
+type Log interface {
+	// Append adds one event. An error means that it is not recorded.
+	Append(ctx context.Context, e Event) error
+}

@@ -1,0 +1,99 @@
+package mfa
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/sallyport/sallyport/pkg/audit"
+	"github.com/sallyport/sallyport/pkg/secret"
+)
+
+// AuthenticatorType is the authenticator_type of the Auth0 MFA API.
+type AuthenticatorType string
+
+// The authenticator types of the contract.
+const (
+	OTP          AuthenticatorType = "otp"
+	OOB          AuthenticatorType = "oob"
+	RecoveryCode AuthenticatorType = "recovery-code"
+)
+
+// Authenticator is something that a subject enrolled.
+type Authenticator struct {
+	ID      string // "totp|dev_h3Kf9aPzQ1uNe7Rd"
+	Subject string
+	Type    AuthenticatorType
+	Channel string // the oob_channel of an out-of-band authenticator, else empty
+	Name    string // as it may be shown: a masked number, the name of a phone
+	Group   string // twins carry the same: they are confirmed and deleted together
+
+	Secret    secret.Text // the seed of one-time passwords
+	Algorithm string      // "SHA1"; together with Digits and Period as RFC 6238 has them
+	Digits    int
+	Period    time.Duration
+	LastStep  int64 // the last time step that was accepted; 0 before the first
+
+	Codes []LookupSecret // recovery codes, live ones and the latest used ones
+
+	Origin      string    // how it came: "mfa_api", later an importer's name
+	Handle      string    // what it was associated under; only that may confirm it
+	CreatedAt   time.Time // UTC, whole milliseconds, like every time here
+	ConfirmedAt time.Time // zero while pending
+	ExpiresAt   time.Time // when a pending one is over; not used once confirmed
+	LastAuth    time.Time // zero before the first use
+	DisabledAt  time.Time // zero unless too many failures disabled it
+	Failures    int       // wrong proofs since its last success
+}
+
+// LookupSecret is a recovery code as it is kept (SP 800-63B, 3.1.2).
+type LookupSecret struct {
+	Hash string // secret.Hash of the canonical code
+	Used bool
+}
+
+// Active reports whether the authenticator was confirmed. A disabled one is active
+// still: it counts as enrolled, so that disabling it opens no way to enroll another.
+func (a Authenticator) Active() bool { return !a.ConfirmedAt.IsZero() }
+
+// Usable reports whether the authenticator can finish a login.
+func (a Authenticator) Usable() bool { return a.Active() && a.DisabledAt.IsZero() }
+
+// Pending reports whether the authenticator waits for its first proof under handle.
+func (a Authenticator) Pending(handle string, now time.Time) bool {
+	return !a.Active() && a.Handle == handle && now.Before(a.ExpiresAt)
+}
+
+// Kind is the factor's name in mfa_requirements and in the "type" of a listed row.
+func (a Authenticator) Kind() string {
+	switch a.Channel {
+	case "sms", "voice":
+		return "phone"
+	case "auth0":
+		return "push-notification"
+	case "":
+		return string(a.Type)
+	default:
+		return a.Channel
+	}
+}
+
+// Enrolled reports whether any of a subject's authenticators is an active factor.
+// Recovery codes alone are none: they come with a factor and stand in for it.
+func Enrolled(all []Authenticator) bool {
+	return slices.ContainsFunc(all, func(a Authenticator) bool { return a.Active() && a.Type != RecoveryCode })
+}
+
+// AuthenticatorStore keeps authenticators. An error from it never means that there
+// are none.
+type AuthenticatorStore interface {
+	// Authenticators returns what the subject has: active, disabled and pending, oldest
+	// first, without those that were deleted or whose pending time is over.
+	Authenticators(ctx context.Context, subject string, now time.Time) ([]Authenticator, error)
+	// Associate adds pending authenticators of one subject and the audit event, all or
+	// none. Codes of an authenticator are stored with it.
+	Associate(ctx context.Context, pending []Authenticator, e audit.Event) error
+	// Account returns the name that an authenticator app shows for the subject. It
+	// fails with fault.NotFound or fault.UserBlocked.
+	Account(ctx context.Context, subject string) (string, error)
+}

@@ -1,0 +1,69 @@
+package mfa
+
+import (
+	"context"
+
+	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/secret"
+)
+
+// A Factor verifies one type of authenticator.
+type Factor interface {
+	Type() AuthenticatorType
+	// Params names the request parameters that carry the proof; the first is required.
+	// The caller removes them from the request once they are read.
+	Params() []string
+	// Verify judges a proof and says what it would use up. It changes nothing: the
+	// consumptions are applied with the tokens and the audit event, or not at all.
+	Verify(ctx context.Context, a Authenticator, p Proof) (Verified, error)
+}
+
+// Proof is what the client sends to prove an authenticator, by parameter name. A
+// parameter that a factor declares as an object arrives as raw JSON.
+type Proof map[string]secret.Text
+
+// Verified is a proof that held, and what must be spent for it.
+type Verified struct {
+	Methods  []string             // amr values, RFC 8176
+	Consumes []record.Consumption // a time step, a recovery code, a challenge
+	Reply    map[string]any       // further members of the token answer
+}
+
+// A Challenger is a Factor that has to act before the user can answer. A one-time
+// password needs no challenge; a text message does.
+type Challenger interface {
+	Factor
+	// Challenge begins a challenge within a transaction and returns the public members
+	// of the answer beside challenge_type.
+	Challenge(ctx context.Context, t Transaction, a Authenticator) (map[string]any, error)
+}
+
+// An Enroller is a Factor that a subject can enroll.
+type Enroller interface {
+	Factor
+	// Kinds names what can be enrolled, as mfa_requirements lists it.
+	Kinds() []string
+	// Enroll makes authenticators that are not stored and not active yet.
+	Enroll(ctx context.Context, r Enrolling) (Enrollment, error)
+}
+
+// A Companion is a Factor whose authenticator comes along with the subject's first
+// one: recovery codes.
+type Companion interface {
+	Factor
+	Accompany(ctx context.Context, r Enrolling) (Enrollment, error)
+}
+
+// Enrolling is a request to enroll.
+type Enrolling struct {
+	Subject string
+	Account string // as an authenticator app shows it
+	Channel string // the first oob_channels entry; empty for otp
+	Params  map[string]string
+}
+
+// Enrollment is what enrolling made.
+type Enrollment struct {
+	Authenticators []Authenticator
+	Reply          map[string]any // members of the /mfa/associate answer
+}

@@ -1,0 +1,57 @@
+package mfa
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/sallyport/sallyport/pkg/oauth/record"
+)
+
+// Origin says what a login began with.
+type Origin string
+
+// The origins. Further ones come with refresh, step-up and other systems' wire.
+const (
+	FromPassword Origin = "password"
+)
+
+// Login is what a client asked for and a subject has proved so far.
+type Login struct {
+	Subject       string         `json:"subject"`
+	Client        string         `json:"client"`
+	Origin        Origin         `json:"origin"`
+	Grant         string         `json:"grant"` // the grant type it began with
+	Scopes        []string       `json:"scopes"`
+	Audience      []string       `json:"audience"`
+	Proofs        []record.Proof `json:"proofs"`
+	Session       string         `json:"session,omitempty"` // a session in hand, when stepping up
+	Address       string         `json:"address,omitempty"`
+	KeyThumbprint string         `json:"jkt,omitempty"` // RFC 9449: the key that must finish it
+}
+
+// Transaction is the state between "first factor right" and "tokens issued"; its
+// handle is the mfa_token.
+type Transaction struct {
+	ID           string          `json:"id"` // derived from the mfa_token, which is stored nowhere
+	Login        Login           `json:"login"`
+	Continuation json.RawMessage `json:"continuation,omitempty"` // the origin's own, opaque here
+	CreatedAt    time.Time       `json:"created_at"`
+	ExpiresAt    time.Time       `json:"expires_at"`
+}
+
+// Expired reports whether the transaction is over at the given moment.
+func (t Transaction) Expired(now time.Time) bool { return !now.Before(t.ExpiresAt) }
+
+// TransactionStore keeps transactions until they end or expire. It may lose them:
+// then their subjects log in again. That none succeeds twice is not its task but
+// that of record.Redemption.
+type TransactionStore interface {
+	// CreateTransaction keeps a transaction until its ExpiresAt. An ID that exists
+	// already is an error and changes nothing.
+	CreateTransaction(ctx context.Context, t Transaction) error
+	// Transaction returns a live transaction or fault.NotFound.
+	Transaction(ctx context.Context, id string) (Transaction, error)
+	// EndTransaction forgets a transaction. Ending one that is gone is no error.
+	EndTransaction(ctx context.Context, id string) error
+}

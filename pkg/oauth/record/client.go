@@ -1,0 +1,69 @@
+package record
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// MFAMode says who is asked for a second factor at a client.
+type MFAMode string
+
+// The three modes. An enrolled authenticator is asked for in all but Off, and Off
+// covers neither the /mfa/ audience nor mfa_scopes, acr_values and max_age.
+const (
+	MFARequired MFAMode = "required" // everybody; who has no factor must enroll one first
+	MFAEnrolled MFAMode = "enrolled" // everybody who has a factor
+	MFAOff      MFAMode = "off"
+)
+
+// ManagedBy says who may change a client, an API or a user, so that applying a file
+// never undoes what came in another way.
+type ManagedBy string
+
+// The managers.
+const (
+	ManagedByFile ManagedBy = "file"
+	ManagedByAPI  ManagedBy = "api" // the command line, and later the management API
+)
+
+// Client is an OAuth client.
+type Client struct {
+	ID           string    `json:"id"`
+	Name         string    `json:"name"`
+	Confidential bool      `json:"confidential"`
+	FirstParty   bool      `json:"first_party"` // may use the password grants
+	Grants       []string  `json:"grants"`      // grant types as the tenant file names them; "mfa" means every MFA grant
+	Origins      []string  `json:"origins,omitempty"`
+	RedirectURIs []string  `json:"redirect_uris,omitempty"`
+	MFA          MFAMode   `json:"mfa"`
+	ManagedBy    ManagedBy `json:"-"`
+	Disabled     bool      `json:"-"`
+	// Audiences are the APIs the client may have, each with the scopes it may have of
+	// it (none listed: all). A nil map means every API.
+	Audiences map[string][]string `json:"audiences,omitempty"`
+	// SecretHashes are secret.Hash of the live secrets; two while one is replaced.
+	SecretHashes []string `json:"-"`
+}
+
+// Allows reports whether the client was registered with the grant.
+func (c Client) Allows(grant string) bool { return slices.Contains(c.Grants, grant) }
+
+// API is a resource server, named by its audience.
+type API struct {
+	Audience            string        `json:"audience"`
+	Name                string        `json:"name"`
+	Scopes              []string      `json:"scopes"`
+	MFAScopes           []string      `json:"mfa_scopes,omitempty"`            // each demands a second factor
+	AccessTokenLifetime time.Duration `json:"access_token_lifetime,omitempty"` // 0: the profile's
+	ManagedBy           ManagedBy     `json:"-"`
+}
+
+// Registry finds clients and APIs. It answers from memory; what it holds is at most
+// a second older than the database.
+type Registry interface {
+	// Client returns a client, disabled or not, or fault.NotFound.
+	Client(ctx context.Context, id string) (Client, error)
+	// API returns an API by its exact audience, or fault.NotFound.
+	API(ctx context.Context, audience string) (API, error)
+}

@@ -1,0 +1,101 @@
+package record
+
+import (
+	"context"
+	"time"
+
+	"github.com/sallyport/sallyport/pkg/audit"
+	"github.com/sallyport/sallyport/pkg/fault"
+)
+
+// A Consumption is something that a login uses up, as data: it is applied with the
+// tokens and the audit event, or not at all. Each is one of the types below.
+type Consumption interface {
+	// Spent is the failure when somebody else was first.
+	Spent() fault.Kind
+}
+
+// Redemption ends a handle that lives in the state store. Its row in SQL is the
+// fence: a state store that lost or resurrected the handle changes nothing (standards
+// 6.2).
+type Redemption struct {
+	Kind      string // "mfa_token"
+	Hash      string // the handle's id as the state store knows it
+	ExpiresAt time.Time
+}
+
+// Spent reports a consumed mfa_token as one that cannot be read (section 3.6).
+func (Redemption) Spent() fault.Kind { return fault.MalformedMFAToken }
+
+// StepUse accepts a time step of a one-time password, once ever: only a step greater
+// than the last accepted one can be used (RFC 6238, 5.2; T-4).
+type StepUse struct {
+	Authenticator string
+	Step          int64
+}
+
+// Spent reports a step that was accepted before.
+func (StepUse) Spent() fault.Kind { return fault.UsedOTP }
+
+// CodeUse spends a recovery code of an authenticator and adds the one that replaces
+// it, if any.
+type CodeUse struct {
+	Authenticator string
+	Hash          string // secret.Hash of the canonical code
+	Replacement   string // the same of the new code; empty: none
+}
+
+// Spent reports a recovery code that was used before.
+func (CodeUse) Spent() fault.Kind { return fault.UsedRecoveryCode }
+
+// Confirmation activates a pending authenticator, its twins (same group) and the
+// recovery codes that were associated under the same handle.
+type Confirmation struct {
+	Authenticator string
+	Handle        string // what it was associated under: a transaction or access token id
+	First         bool   // only if the subject has no active authenticator yet
+}
+
+// Spent reports a confirmation that lost against another enrollment.
+func (Confirmation) Spent() fault.Kind { return fault.WrongOTP }
+
+// AccessToken is what is kept of an issued access token.
+type AccessToken struct {
+	ID            string // jti
+	Audience      []string
+	Scopes        []string
+	ExpiresAt     time.Time
+	KeyThumbprint string // jkt of a DPoP-bound token (RFC 9449); empty for Bearer
+}
+
+// RefreshToken is what is kept of an issued refresh token.
+type RefreshToken struct {
+	Hash          string // secret.Hash of the token
+	Family        string // all tokens that rotation made of the first
+	Audience      []string
+	Scopes        []string
+	ExpiresAt     time.Time
+	KeyThumbprint string
+}
+
+// Issuance is a finished login: what it uses up, and what it yields.
+type Issuance struct {
+	At       time.Time
+	Session  Session // made here when the store does not know it; else its new proofs are added
+	Consumes []Consumption
+	Access   AccessToken
+	Refresh  *RefreshToken // nil: none
+	Event    audit.Event
+}
+
+// Store keeps issuances.
+type Store interface {
+	// Issue commits all of an issuance or nothing. The subject must exist and not be
+	// blocked (fault.UserBlocked), the client not be disabled (fault.BadClient). Of
+	// any number of concurrent issuances that consume the same thing exactly one
+	// succeeds; the others get the consumption's Spent kind.
+	Issue(ctx context.Context, i Issuance) error
+	// AccessTokenActive reports whether the token with this jti was issued and neither
+	// it, its session, its client nor its subject has been revoked since.
+	AccessTokenActive(ctx context.Context, id string, now time.Time) (bool, error)
+}
