@@ -120,3 +120,11 @@ func Of(err error) Kind {
 	}
 	return Internal
 }
+
+// Guess reports whether the failure is a wrong second factor, which counts towards
+// the limits on attempts.
+func (k Kind) Guess() bool { return k == WrongOTP || k == WrongRecoveryCode }
+
+// Replay reports whether the failure is a right second factor that was used before.
+// The client cannot tell it from a wrong one, but it is no guess.
+func (k Kind) Replay() bool { return k == UsedOTP || k == UsedRecoveryCode }

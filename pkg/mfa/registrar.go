@@ -1,0 +1,194 @@
+package mfa
+
+import (
+	"context"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/pkg/audit"
+	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/secret"
+)
+
+// pendingLimit bounds how many associations of one subject wait at a time.
+const pendingLimit = 10
+
+// idEncoding spells ids in letters and digits that cannot be mistaken for another.
+var idEncoding = base32.NewEncoding("ABCDEFGHJKMNPQRSTVWXYZ0123456789")
+
+// Registrar keeps a subject's authenticators.
+type Registrar struct{ Options }
+
+// NewRegistrar makes a registrar.
+func NewRegistrar(o Options) *Registrar { return &Registrar{Options: o} }
+
+// Credential is what authenticates a request about a subject's authenticators.
+type Credential struct {
+	Subject string
+	Client  string
+	Handle  string // the transaction or access token id; only it may confirm what it associates
+	// Transaction is set for an mfa_token: it may enroll the first authenticator and
+	// nothing more. Otherwise the credential is an access token for /mfa/, which was
+	// issued with the strongest enrolled factor.
+	Transaction bool
+}
+
+// Credential reads an mfa_token that came as a bearer token; the client is the one
+// that it was issued to. It fails with fault.BadBearer or fault.MFATokenExpired.
+func (r *Registrar) Credential(ctx context.Context, token secret.Text) (Credential, error) {
+	h, err := r.Handles.Read(token)
+	if err != nil {
+		return Credential{}, fault.BadBearer
+	}
+	if !r.now().Before(h.ExpiresAt) {
+		return Credential{}, fault.MFATokenExpired
+	}
+	t, err := r.load(ctx, h)
+	if errors.Is(err, fault.MalformedMFAToken) {
+		return Credential{}, fault.BadBearer
+	}
+	if err != nil {
+		return Credential{}, err
+	}
+	return Credential{Subject: t.Login.Subject, Client: t.Login.Client, Handle: t.ID, Transaction: true}, nil
+}
+
+// List returns the subject's authenticators, active and pending, oldest first.
+func (r *Registrar) List(ctx context.Context, c Credential) ([]Authenticator, error) {
+	all, err := r.Authenticators.Authenticators(ctx, c.Subject, r.now())
+	if err != nil {
+		return nil, fault.Because(fault.Unavailable, fmt.Errorf("list authenticators: %w", err))
+	}
+	return all, nil
+}
+
+// Association asks to enroll an authenticator.
+type Association struct {
+	Types    []string // authenticator_types; exactly one is served
+	Channels []string // oob_channels; the first one counts
+	Params   map[string]string
+	Address  string
+}
+
+// Associate makes a pending authenticator and returns the members of the answer. With
+// the subject's first one come recovery codes.
+func (r *Registrar) Associate(ctx context.Context, c Credential, a Association) (map[string]any, error) {
+	f, channel, err := r.enroller(a)
+	if err != nil {
+		return nil, err
+	}
+	all, err := r.List(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if c.Transaction && Enrolled(all) {
+		return nil, fault.AlreadyEnrolled
+	}
+	if pending(all) >= pendingLimit {
+		return nil, &fault.Details{Kind: fault.TooManyAttempts, RetryAfter: r.Enrolling}
+	}
+	account, err := r.Authenticators.Account(ctx, c.Subject)
+	if err != nil {
+		return nil, fault.Because(fault.Unavailable, fmt.Errorf("associate: %w", err))
+	}
+	e := Enrolling{Subject: c.Subject, Account: account, Channel: channel, Params: a.Params}
+	made, err := f.Enroll(ctx, e)
+	if err != nil {
+		return nil, fmt.Errorf("associate %s: %w", f.Type(), err)
+	}
+	if err := r.accompany(ctx, c, all, e, &made); err != nil {
+		return nil, err
+	}
+	return made.Reply, r.keep(ctx, c, a, made.Authenticators)
+}
+
+func (r *Registrar) enroller(a Association) (Enroller, string, error) {
+	if len(a.Types) == 0 {
+		return nil, "", fault.Param(fault.MissingParameter, "authenticator_types")
+	}
+	if len(a.Types) > 1 {
+		return nil, "", fault.Param(fault.BadRequest, "authenticator_types: name exactly one type.")
+	}
+	channel := ""
+	if AuthenticatorType(a.Types[0]) == OOB {
+		if len(a.Channels) == 0 {
+			return nil, "", fault.Param(fault.MissingParameter, "oob_channels")
+		}
+		channel = a.Channels[0]
+	}
+	f, ok := r.factor(AuthenticatorType(a.Types[0]))
+	if !ok {
+		return nil, "", fault.UnknownFactor
+	}
+	e, ok := f.(Enroller)
+	if !ok {
+		return nil, "", fault.UnknownFactor
+	}
+	return e, channel, nil
+}
+
+// accompany adds what comes with a subject's first authenticator, once per handle.
+func (r *Registrar) accompany(ctx context.Context, c Credential, all []Authenticator, e Enrolling, made *Enrollment) error {
+	if Enrolled(all) {
+		return nil
+	}
+	for _, f := range r.Factors {
+		companion, ok := f.(Companion)
+		if !ok || slices.ContainsFunc(all, func(a Authenticator) bool { return a.Type == f.Type() && a.Handle == c.Handle }) {
+			continue
+		}
+		with, err := companion.Accompany(ctx, e)
+		if err != nil {
+			return fmt.Errorf("associate %s: %w", f.Type(), err)
+		}
+		made.Authenticators = append(made.Authenticators, with.Authenticators...)
+		maps.Copy(made.Reply, with.Reply)
+	}
+	return nil
+}
+
+// keep stores what enrolling made, pending.
+func (r *Registrar) keep(ctx context.Context, c Credential, a Association, made []Authenticator) error {
+	now := r.now()
+	e := audit.Event{At: now, Type: audit.Associated, Success: true, Subject: c.Subject, Client: c.Client, Address: a.Address}
+	for i := range made {
+		m := &made[i]
+		m.Subject, m.Handle, m.Origin = c.Subject, c.Handle, "mfa_api"
+		m.CreatedAt, m.ExpiresAt = now, now.Add(r.Enrolling)
+		e.Authenticators = append(e.Authenticators, m.ID)
+	}
+	if err := r.Authenticators.Associate(ctx, made, e); err != nil {
+		return fault.Because(fault.Unavailable, fmt.Errorf("associate: %w", err))
+	}
+	return nil
+}
+
+func pending(all []Authenticator) int {
+	n := 0
+	for _, a := range all {
+		if !a.Active() && a.Type != RecoveryCode {
+			n++
+		}
+	}
+	return n
+}
+
+// NewID makes an authenticator id of the contract's shape: prefix, "|dev_" and 16
+// letters and digits (80 random bits).
+func NewID(prefix string, random io.Reader) (string, error) {
+	raw := make([]byte, 10)
+	if _, err := io.ReadFull(random, raw); err != nil {
+		return "", fmt.Errorf("make an authenticator id: %w", err)
+	}
+	return prefix + "|dev_" + strings.TrimRight(idEncoding.EncodeToString(raw), "="), nil
+}
+
+// Window is how long an association waits for its first proof, unless configured
+// otherwise: the contract has five minutes for push and the same serves the others.
+const Window = 5 * time.Minute

@@ -1,0 +1,274 @@
+package mfa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sallyport/sallyport/pkg/audit"
+	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/secret"
+	"github.com/sallyport/sallyport/pkg/throttle"
+)
+
+// Options are what a [Verifier] and a [Registrar] work with; all are needed.
+type Options struct {
+	Factors        []Factor
+	Authenticators AuthenticatorStore
+	Transactions   TransactionStore
+	Failures       throttle.Counter
+	Audit          audit.Log
+	Handles        *Handles
+	Lifetime       time.Duration // of an mfa_token
+	Enrolling      time.Duration // how long an association waits for its first proof
+	Now            func() time.Time
+}
+
+// Verifier judges logins: whether a second factor is demanded, and whether it was
+// proved.
+type Verifier struct{ Options }
+
+// NewVerifier makes a verifier.
+func NewVerifier(o Options) *Verifier { return &Verifier{Options: o} }
+
+func (o Options) now() time.Time { return o.Now().UTC().Truncate(time.Millisecond) }
+
+// Begin is the gate behind every first factor. It returns a clearance when nothing
+// more is needed, else fault.MFARequired with the members of that answer, or
+// fault.FactorOff when this client cannot ask its users for a factor.
+func (v *Verifier) Begin(ctx context.Context, l Login, d Demand) (Clearance, error) {
+	if err := d.Check(); err != nil {
+		return Clearance{}, err
+	}
+	all, err := v.Authenticators.Authenticators(ctx, l.Subject, v.now())
+	if err != nil {
+		return Clearance{}, fault.Because(fault.Unavailable, fmt.Errorf("begin: %w", err))
+	}
+	if !d.needs(Enrolled(all)) {
+		return cleared(l), nil
+	}
+	if d.Mode == record.MFAOff {
+		return Clearance{}, fault.FactorOff
+	}
+	token, err := v.open(ctx, l)
+	if err != nil {
+		return Clearance{}, err
+	}
+	return Clearance{}, &fault.Details{Kind: fault.MFARequired, Extra: map[string]any{
+		"mfa_token":        token.Reveal(),
+		"mfa_requirements": requirements(all, v.Factors),
+	}}
+}
+
+// open begins a transaction and returns its mfa_token.
+func (v *Verifier) open(ctx context.Context, l Login) (secret.Text, error) {
+	now := v.now()
+	token, handle, err := v.Handles.Make(l.Client, now.Add(v.Lifetime))
+	if err != nil {
+		return secret.Text{}, err
+	}
+	t := Transaction{ID: handle.ID, Login: l, CreatedAt: now, ExpiresAt: handle.ExpiresAt}
+	if err := v.Transactions.CreateTransaction(ctx, t); err != nil {
+		return secret.Text{}, fault.Because(fault.Unavailable, fmt.Errorf("open a transaction: %w", err))
+	}
+	e := audit.Event{At: now, Type: audit.FactorDemanded, Success: true,
+		Subject: l.Subject, Client: l.Client, Grant: l.Grant, Address: l.Address}
+	if err := v.Audit.Append(ctx, e); err != nil {
+		return secret.Text{}, fault.Because(fault.Unavailable, fmt.Errorf("open a transaction: %w", err))
+	}
+	return token, nil
+}
+
+// Attempt is one try to finish a transaction.
+type Attempt struct {
+	Token   secret.Text // the mfa_token
+	Client  string      // the client that sent it, authenticated
+	Type    AuthenticatorType
+	Proof   Proof
+	Scopes  []string // what is left of the scopes asked for at first; nil: all
+	Grant   string
+	Address string
+}
+
+// Verify judges a proof of the second factor. A wrong one is counted durably before
+// Verify returns; a right one is used up when the clearance is issued.
+func (v *Verifier) Verify(ctx context.Context, a Attempt) (Clearance, error) {
+	t, err := v.transaction(ctx, a.Token, a.Client)
+	if err != nil {
+		return Clearance{}, err
+	}
+	factor, ok := v.factor(a.Type)
+	if !ok {
+		return Clearance{}, fault.UnknownFactor
+	}
+	all, err := v.Authenticators.Authenticators(ctx, t.Login.Subject, v.now())
+	if err != nil {
+		return Clearance{}, fault.Because(fault.Unavailable, fmt.Errorf("verify: %w", err))
+	}
+	tried, err := candidates(all, t.ID, a.Type, v.now())
+	if err != nil {
+		return Clearance{}, err
+	}
+	proved, verified, err := try(ctx, factor, tried, a.Proof)
+	if err != nil {
+		return Clearance{}, v.refuse(ctx, t.Login, a, tried, err)
+	}
+	return v.clear(t, a, proved, verified), nil
+}
+
+// transaction returns the live transaction of a token, in the order of checks of the
+// contract (3.4): readable, in its lifetime, this client's, not consumed.
+func (v *Verifier) transaction(ctx context.Context, token secret.Text, client string) (Transaction, error) {
+	h, err := v.Handles.Read(token)
+	if err != nil {
+		return Transaction{}, err
+	}
+	if !v.now().Before(h.ExpiresAt) {
+		return Transaction{}, fault.MFATokenExpired
+	}
+	if !h.For(client) {
+		return Transaction{}, fault.ForeignMFAToken
+	}
+	return v.load(ctx, h)
+}
+
+func (o Options) load(ctx context.Context, h Handle) (Transaction, error) {
+	t, err := o.Transactions.Transaction(ctx, h.ID)
+	if errors.Is(err, fault.NotFound) {
+		return Transaction{}, fault.MalformedMFAToken
+	}
+	if err != nil {
+		return Transaction{}, fault.Because(fault.Unavailable, fmt.Errorf("load a transaction: %w", err))
+	}
+	return t, nil
+}
+
+func (o Options) factor(t AuthenticatorType) (Factor, bool) {
+	i := slices.IndexFunc(o.Factors, func(f Factor) bool { return f.Type() == t })
+	if i < 0 {
+		return nil, false
+	}
+	return o.Factors[i], true
+}
+
+// candidates picks the authenticators that a proof of the type may be held against.
+// A pending one counts only for who has no factor yet: its seed alone must never
+// satisfy the login of somebody who has one.
+func candidates(all []Authenticator, handle string, t AuthenticatorType, now time.Time) ([]Authenticator, error) {
+	enrolled := Enrolled(all)
+	var out []Authenticator
+	for _, a := range all {
+		fits := a.Usable()
+		if !enrolled {
+			fits = a.Type != RecoveryCode && a.Pending(handle, now)
+		}
+		if a.Type == t && fits {
+			out = append(out, a)
+		}
+	}
+	switch {
+	case len(out) > 0:
+		return out, nil
+	case !enrolled:
+		return nil, fault.NotEnrolled
+	case t == RecoveryCode:
+		return nil, fault.NoRecoveryCode
+	default:
+		return nil, fault.UnsupportedType
+	}
+}
+
+// try holds a proof against each authenticator. All are tried, so that the answer
+// does not tell by its time which one would have fit.
+func try(ctx context.Context, f Factor, tried []Authenticator, p Proof) (Authenticator, Verified, error) {
+	var proved *Authenticator
+	var verified Verified
+	var refusal error
+	for i, a := range tried {
+		got, err := f.Verify(ctx, a, p)
+		switch {
+		case err == nil && proved == nil:
+			proved, verified = &tried[i], got
+		case err != nil && !fault.Of(err).Guess() && !fault.Of(err).Replay():
+			return Authenticator{}, Verified{}, fmt.Errorf("verify %s: %w", f.Type(), err)
+		case err != nil && (refusal == nil || fault.Of(err).Replay()):
+			refusal = err
+		}
+	}
+	if proved == nil {
+		return Authenticator{}, Verified{}, refusal
+	}
+	return *proved, verified, nil
+}
+
+// refuse records why a proof was refused. A wrong one counts; a right one that was
+// used before does not (fixtures, settled points), but is recorded as well.
+func (v *Verifier) refuse(ctx context.Context, l Login, a Attempt, tried []Authenticator, cause error) error {
+	kind := fault.Of(cause)
+	if !kind.Guess() && !kind.Replay() {
+		return cause
+	}
+	e := audit.Event{At: v.now(), Type: audit.FactorRefused, Reason: kind.Error(), Subject: l.Subject,
+		Client: l.Client, Grant: a.Grant, Address: a.Address}
+	for _, t := range tried {
+		e.Authenticators = append(e.Authenticators, t.ID)
+	}
+	var err error
+	if kind.Guess() {
+		err = v.Failures.CountFailure(ctx, throttle.Failure{Subject: l.Subject, Authenticators: e.Authenticators, Event: e})
+	} else {
+		err = v.Audit.Append(ctx, e)
+	}
+	if err != nil {
+		// A guess that cannot be counted is not answered (R9).
+		return fault.Because(fault.Unavailable, fmt.Errorf("record a refusal: %w", err))
+	}
+	return cause
+}
+
+// clear makes the clearance of a transaction whose second factor held.
+func (v *Verifier) clear(t Transaction, a Attempt, proved Authenticator, got Verified) Clearance {
+	l := t.Login
+	l.Grant, l.Address = a.Grant, a.Address
+	l.Proofs = append(slices.Clone(l.Proofs), record.Proof{Methods: got.Methods, Authenticator: proved.ID, At: v.now()})
+	if a.Scopes != nil {
+		l.Scopes = slices.DeleteFunc(slices.Clone(l.Scopes), func(s string) bool { return !slices.Contains(a.Scopes, s) })
+	}
+	consumes := []record.Consumption{record.Redemption{Kind: "mfa_token", Hash: t.ID, ExpiresAt: t.ExpiresAt}}
+	if !proved.Active() {
+		consumes = append(consumes, record.Confirmation{Authenticator: proved.ID, Handle: t.ID, First: true})
+	}
+	return Clearance{
+		login: l, transaction: t.ID, valid: true,
+		consumes: append(consumes, got.Consumes...),
+		reply:    got.Reply,
+	}
+}
+
+// Finish ends a clearance once it was issued, or failed to be: issued is the error of
+// issuing, and is returned. Of several that raced for the same proof the losers are
+// recorded here; they count as no guess.
+func (v *Verifier) Finish(ctx context.Context, c Clearance, issued error) error {
+	if issued == nil {
+		if c.transaction != "" {
+			// The fence in SQL has ended the transaction already; forgetting it here only
+			// saves the state store the wait, so a failure changes nothing.
+			_ = v.Transactions.EndTransaction(ctx, c.transaction)
+		}
+		return nil
+	}
+	e := audit.Event{At: v.now(), Type: audit.FactorRefused, Reason: fault.Of(issued).Error(),
+		Subject: c.login.Subject, Client: c.login.Client, Grant: c.login.Grant, Address: c.login.Address}
+	for _, p := range c.login.Proofs {
+		if p.Authenticator != "" {
+			e.Authenticators = append(e.Authenticators, p.Authenticator)
+		}
+	}
+	if err := v.Audit.Append(ctx, e); err != nil {
+		return fault.Because(fault.Unavailable, errors.Join(err, issued))
+	}
+	return issued
+}
