@@ -1,0 +1,175 @@
+package storagetest
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// A cluster is a running PostgreSQL: one for a test binary, because initdb takes
+// longer than most tests.
+type cluster struct {
+	programs string // the folder of initdb, postgres, createdb
+	address  string // postgres://user:password@127.0.0.1:port
+}
+
+//nolint:gochecknoglobals // one cluster for a test binary; it ends with it
+var sharedCluster = sync.OnceValues(startCluster)
+
+// Postgres makes an empty database for one test and returns its URL:
+// postgres://user:password@127.0.0.1:port/name?sslmode=disable.
+func Postgres(t testing.TB) string {
+	t.Helper()
+	if postgresPrograms() == "" {
+		missing(t, "initdb (PostgreSQL)")
+	}
+	c, err := sharedCluster()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "t" + strings.ToLower(rand.Text())
+	if err := c.run(t.Context(), "createdb", "--maintenance-db="+c.url("postgres"), name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.run(context.Background(), "dropdb", "--force", "--maintenance-db="+c.url("postgres"), name); err != nil {
+			t.Error(err)
+		}
+	})
+	return c.url(name)
+}
+
+// PostgresDump returns the whole content of a database as SQL, for a test that
+// searches it for secrets.
+func PostgresDump(t testing.TB, url string) string {
+	t.Helper()
+	sql, err := exec.CommandContext(t.Context(), filepath.Join(postgresPrograms(), "pg_dump"), url).Output() //nolint:gosec // a test's own database
+	if err != nil {
+		t.Fatalf("storagetest: pg_dump: %v", err)
+	}
+	return string(sql)
+}
+
+// postgresPrograms finds the folder of the server's programs: that of the initdb on
+// PATH, which may be a link into it, or the newest of those that Debian keeps, one for
+// each major version. Empty: there is none.
+func postgresPrograms() string {
+	if path, err := exec.LookPath("initdb"); err == nil {
+		if path, err = filepath.EvalSymlinks(path); err == nil {
+			return filepath.Dir(path)
+		}
+	}
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if err != nil || len(found) == 0 {
+		return ""
+	}
+	major := func(path string) int {
+		n, _ := strconv.Atoi(strings.Split(path, "/")[4]) // what is no number is old
+		return n
+	}
+	return filepath.Dir(slices.MaxFunc(found, func(a, b string) int { return cmp.Compare(major(a), major(b)) }))
+}
+
+// startCluster makes a cluster in a temporary folder and starts it. It trades safety
+// in a crash for speed; nothing here has to survive one.
+func startCluster() (*cluster, error) {
+	as, err := unprivileged()
+	if err != nil {
+		return nil, err
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	password := rand.Text()
+	c := &cluster{programs: postgresPrograms(), address: fmt.Sprintf("postgres://sallyport:%s@127.0.0.1:%d", password, port)}
+	folder, err := c.initialize(as, password)
+	if err != nil {
+		return nil, err
+	}
+	args := []string{filepath.Join(c.programs, "postgres"), "-D", filepath.Join(folder, "pg")}
+	for _, setting := range []string{
+		"port=" + strconv.Itoa(port), "listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300",
+		"fsync=off", "synchronous_commit=off", "full_page_writes=off",
+	} {
+		args = append(args, "-c", setting)
+	}
+	p := program{folder: folder, signal: "QUIT", as: as, args: args}
+	_, err = p.start(func(ctx context.Context) error {
+		return c.run(ctx, "pg_isready", "--quiet", "--dbname="+c.url("postgres"))
+	})
+	return c, err
+}
+
+// initialize makes the cluster's files and returns the folder they are in.
+func (c *cluster) initialize(as *syscall.Credential, password string) (string, error) {
+	folder, err := os.MkdirTemp("", "sallyport-postgres-")
+	if err != nil {
+		return "", fmt.Errorf("storagetest: %w", err)
+	}
+	file := filepath.Join(folder, "password")
+	if err := os.WriteFile(file, []byte(password), 0o600); err != nil {
+		return "", fmt.Errorf("storagetest: %w", err)
+	}
+	if as != nil {
+		for _, name := range []string{folder, file} {
+			if err := os.Chown(name, int(as.Uid), int(as.Gid)); err != nil {
+				return "", fmt.Errorf("storagetest: %w", err)
+			}
+		}
+	}
+	cmd := exec.Command(filepath.Join(c.programs, "initdb"), "--pgdata="+filepath.Join(folder, "pg"), //nolint:gosec // found by us
+		"--username=sallyport", "--pwfile="+file, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync")
+	cmd.Dir = folder
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		_ = os.RemoveAll(folder)
+		return "", fmt.Errorf("storagetest: initdb: %w\n%s", err, out)
+	}
+	return folder, nil
+}
+
+// unprivileged is the user PostgreSQL runs as when the test runs as root, whom it
+// refuses; nil when the test does not.
+func unprivileged() (*syscall.Credential, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil //nolint:nilnil // no credential is what exec wants for one's own
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		u, err = user.Lookup("nobody")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("storagetest: a user for PostgreSQL: %w", err)
+	}
+	uid, errUID := strconv.ParseUint(u.Uid, 10, 32)
+	gid, errGID := strconv.ParseUint(u.Gid, 10, 32)
+	if err := cmp.Or(errUID, errGID); err != nil {
+		return nil, fmt.Errorf("storagetest: %w", err)
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+}
+
+func (c *cluster) url(database string) string {
+	return c.address + "/" + database + "?sslmode=disable"
+}
+
+// run runs one of PostgreSQL's own client programs.
+func (c *cluster) run(ctx context.Context, program string, args ...string) error {
+	out, err := exec.CommandContext(ctx, filepath.Join(c.programs, program), args...).CombinedOutput() //nolint:gosec // found by us
+	if err != nil {
+		return fmt.Errorf("storagetest: %s: %w\n%s", program, err, out)
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package storagetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+// readyWithin bounds the start of a server on a busy machine.
+const readyWithin = 30 * time.Second
+
+// watch runs a server ("$@") until it ends or until standard input does, which is a
+// pipe from the test binary: the kernel closes it even when the binary panics, times
+// out or is killed. Then the server gets the signal and its folder goes.
+const watch = `
+folder=$1 signal=$2
+shift 2
+exec 3<&0
+"$@" 3<&- &
+server=$!
+{ read -r _ <&3; kill "-$signal" "$server"; } &
+watcher=$!
+wait "$server"
+kill "$watcher"
+cd / && rm -rf "$folder"
+`
+
+// A program is a server to start.
+type program struct {
+	folder string              // working folder; removed when the server has ended
+	signal string              // ends the server at once: KILL, QUIT
+	as     *syscall.Credential // nil: the user of the test
+	args   []string            // the program and its arguments
+}
+
+// A process is a server that runs.
+type process struct {
+	lifeline io.Closer
+	done     chan struct{} // closed when the server has ended and its folder is gone
+	output   bytes.Buffer  // read only after done
+}
+
+// start starts the server and returns when ready does without an error.
+func (p program) start(ready func(context.Context) error) (*process, error) {
+	cmd := exec.Command("sh", append([]string{"-c", watch, "sh", p.folder, p.signal}, p.args...)...)
+	cmd.Dir = p.folder
+	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C"}
+	// A group of its own, so that an interrupt at the terminal reaches the test alone.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: p.as}
+	cmd.WaitDelay = 5 * time.Second
+	s := &process{done: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = &s.output, &s.output
+	var err error
+	if s.lifeline, err = cmd.StdinPipe(); err != nil {
+		return nil, fmt.Errorf("storagetest: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("storagetest: %w", err)
+	}
+	go func() {
+		defer close(s.done)
+		_ = cmd.Wait() // how it ended tells nothing: it is always ended by a signal
+	}()
+	if err := s.await(ready); err != nil {
+		s.stop()
+		return nil, fmt.Errorf("storagetest: %s: %w\n%s", p.args[0], err, s.output.String())
+	}
+	return s, nil
+}
+
+// await asks every 10 ms whether the server is ready.
+func (s *process) await(ready func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), readyWithin)
+	defer cancel()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for {
+		err := ready(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-s.done:
+			return errors.New("ended by itself")
+		case <-ctx.Done():
+			return err
+		case <-again.C:
+		}
+	}
+}
+
+// stop ends the server and returns when it has ended.
+func (s *process) stop() {
+	_ = s.lifeline.Close()
+	<-s.done
+}

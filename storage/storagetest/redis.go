@@ -1,0 +1,156 @@
+package storagetest
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// RedisServer is a redis-server on a loopback port: with a password, without
+// persistence, ended with the test.
+type RedisServer struct {
+	URL string // redis://:password@127.0.0.1:port/0; the same after Stop and Start
+
+	program  string
+	password string
+	port     int
+	running  *process
+}
+
+// Redis starts a redis-server for one test and returns its URL.
+func Redis(t testing.TB) string {
+	t.Helper()
+	return NewRedis(t).URL
+}
+
+// NewRedis starts a redis-server for one test.
+func NewRedis(t testing.TB) *RedisServer {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		missing(t, "redis-server")
+	}
+	port, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &RedisServer{program: path, password: rand.Text(), port: port}
+	s.URL = fmt.Sprintf("redis://:%s@%s/0", s.password, s.address())
+	s.Start(t)
+	t.Cleanup(s.end)
+	return s
+}
+
+// Start starts a server that was stopped, empty and on the same port.
+func (s *RedisServer) Start(t testing.TB) {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "sallyport-redis-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(folder, "redis.conf")
+	if err := os.WriteFile(file, []byte(s.config(folder)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := program{folder: folder, signal: "KILL", args: []string{s.program, file}}
+	if s.running, err = p.start(s.listening); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Stop ends the server without notice, as a crash does.
+func (s *RedisServer) Stop(t testing.TB) {
+	t.Helper()
+	s.end()
+}
+
+// FlushAll forgets everything the server holds.
+func (s *RedisServer) FlushAll(t testing.TB) {
+	t.Helper()
+	c := s.client()
+	defer c.Close() //nolint:errcheck // nothing is left to lose
+	if err := c.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatalf("storagetest: flush: %v", err)
+	}
+}
+
+// Dump returns every key and value the server holds, one a line, for a test that
+// searches them for secrets.
+func (s *RedisServer) Dump(t testing.TB) string {
+	t.Helper()
+	c := s.client()
+	defer c.Close() //nolint:errcheck // nothing is left to lose
+	var lines []string
+	keys := c.Scan(t.Context(), 0, "*", 100).Iterator()
+	for keys.Next(t.Context()) {
+		value, err := content(t.Context(), c, keys.Val())
+		if err != nil {
+			t.Fatalf("storagetest: dump: %v", err)
+		}
+		lines = append(lines, keys.Val()+" "+value)
+	}
+	if err := keys.Err(); err != nil {
+		t.Fatalf("storagetest: dump: %v", err)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// content reads a value of one of the two kinds that the gateway writes.
+func content(ctx context.Context, c *redis.Client, key string) (string, error) {
+	kind, err := c.Type(ctx, key).Result()
+	if err != nil {
+		return "", err
+	}
+	switch kind {
+	case "string":
+		return c.Get(ctx, key).Result()
+	case "hash":
+		fields, err := c.HGetAll(ctx, key).Result()
+		return fmt.Sprint(fields), err
+	default:
+		return "", fmt.Errorf("%s is a %s", key, kind)
+	}
+}
+
+func (s *RedisServer) end() {
+	if s.running != nil {
+		s.running.stop()
+		s.running = nil
+	}
+}
+
+func (s *RedisServer) address() string {
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))
+}
+
+// config is a file and not arguments, which every local user can read.
+func (s *RedisServer) config(folder string) string {
+	return fmt.Sprintf("bind 127.0.0.1\nport %d\nrequirepass %s\ndir %s\nsave \"\"\nappendonly no\n",
+		s.port, s.password, folder)
+}
+
+func (s *RedisServer) client() *redis.Client {
+	return redis.NewClient(&redis.Options{
+		Addr: s.address(), Password: s.password, PoolSize: 1, MaxRetries: -1, DialerRetries: 1,
+		DialTimeout: time.Second, DisableIdentity: true,
+	})
+}
+
+// listening is all there is to wait for: without persistence nothing is loaded.
+func (s *RedisServer) listening(ctx context.Context) error {
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", s.address())
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
