@@ -1,0 +1,102 @@
+package config
+
+import (
+	"time"
+
+	"github.com/sallyport/sallyport/pkg/identity"
+	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/mfa/otp"
+	"github.com/sallyport/sallyport/pkg/mfa/recovery"
+	"github.com/sallyport/sallyport/pkg/secret"
+	"github.com/sallyport/sallyport/pkg/server"
+	"github.com/sallyport/sallyport/pkg/throttle"
+	"github.com/sallyport/sallyport/storage/redis"
+	"github.com/sallyport/sallyport/storage/sqlstore"
+)
+
+// Config is the configuration of one gateway. Paths in it are absolute or relative to
+// the working directory, whatever they were relative to in the file.
+type Config struct {
+	Profile     Profile         `yaml:"profile" default:"recommended" enum:"auth0-compat|recommended|nist|strict" doc:"The set of defaults, and of settings that are refused."`
+	Server      server.Config   `yaml:",inline"`
+	Database    sqlstore.Config `yaml:"database" doc:"What must not be lost: users, clients, authenticators, sessions, keys, the audit."`
+	Redis       redis.Config    `yaml:"redis" doc:"What may be lost: logins under way."`
+	Secrets     Secrets         `yaml:"secrets" doc:"The key ring."`
+	TenantFiles []string        `yaml:"tenant_files" file:"true" example:"[tenant.yaml]" doc:"Files with APIs, clients and users, applied at every start; relative to the configuration file."`
+	Dialects    []string        `yaml:"dialects" enum:"extrahorizon|axonize|acceleratxr" example:"[extrahorizon]" doc:"Faces of other systems to serve beside the Auth0 contract. Not served by this version."`
+	Lifetimes   Lifetimes       `yaml:"lifetimes" doc:"How long things are good."`
+	Tokens      Tokens          `yaml:"tokens" doc:"What access tokens look like."`
+	Errors      Errors          `yaml:"errors" doc:"What error answers hold."`
+	Passwords   identity.Config `yaml:"passwords" doc:"The first factor."`
+	OTP         otp.Config      `yaml:"otp" doc:"One-time passwords."`
+	Recovery    recovery.Config `yaml:"recovery" doc:"Recovery codes."`
+	Throttle    throttle.Config `yaml:"throttle" doc:"Limits on attempts."`
+	Delivery    Delivery        `yaml:"delivery" doc:"How messages reach people. Validated, but not served by this version."`
+
+	read *reading // where the settings stand in the file
+}
+
+// Secrets says where the key ring is.
+type Secrets struct {
+	KeyFile string `yaml:"key_file" required:"true" file:"true" example:"/etc/sallyport/keys.json" doc:"Key ring that seals secrets at rest; \"sallyport keys init\" writes one."`
+}
+
+// Lifetimes says how long tokens are good.
+type Lifetimes struct {
+	MFA          mfa.Config    `yaml:",inline"`
+	AccessToken  time.Duration `yaml:"access_token" doc:"How long an access token is good, unless its API says otherwise."`
+	IDToken      time.Duration `yaml:"id_token" default:"1h" doc:"How long an ID token is good."`
+	RefreshToken time.Duration `yaml:"refresh_token" default:"720h" doc:"How long a refresh token is good when it is not used."`
+}
+
+// The dialects of access tokens.
+const (
+	DialectRFC9068 = "rfc9068" // typ at+jwt, ES256
+	DialectAuth0   = "auth0"   // typ JWT, RS256, azp and gty
+)
+
+// Tokens are the switches of issued tokens.
+type Tokens struct {
+	Dialect string `yaml:"dialect" enum:"rfc9068|auth0" doc:"Form of access tokens: rfc9068 (at+jwt, ES256) or auth0 (JWT, RS256, azp, gty)."`
+	AMR     bool   `yaml:"amr" doc:"Put amr and acr (RFC 8176) into tokens of the MFA grants."`
+}
+
+// Errors are the switches of error answers.
+type Errors struct {
+	MFARequirements bool `yaml:"mfa_requirements" default:"on" doc:"Say in mfa_required which factors there are, and list authenticators with their type."`
+}
+
+// Delivery holds the channels to people; nil where none is configured.
+type Delivery struct {
+	Email *Email   `yaml:"email" doc:"Electronic mail."`
+	SMS   *Webhook `yaml:"sms" doc:"Text messages."`
+	Voice *Webhook `yaml:"voice" doc:"Calls that speak a code."`
+	Push  *Push    `yaml:"push" doc:"Push services."`
+}
+
+// Email is a mail server that takes the gateway's mail.
+type Email struct {
+	Driver string `yaml:"driver" required:"true" enum:"smtp" example:"smtp" doc:"The way mail is sent."`
+	Host   string `yaml:"host" required:"true" example:"smtp.example.com" doc:"Host name of the mail server."`
+	Port   uint16 `yaml:"port" required:"true" example:"587" doc:"Port of the mail server."`
+	TLS    string `yaml:"tls" default:"starttls" enum:"none|starttls|implicit" doc:"Encryption to the mail server; none for loopback hosts only."`
+	From   string `yaml:"from" required:"true" example:"Example <no-reply@example.com>" doc:"Sender of the mail."`
+}
+
+// Webhook is a service that delivers messages, called as Standard Webhooks describes.
+type Webhook struct {
+	Driver string      `yaml:"driver" required:"true" enum:"webhook|twilio" example:"webhook" doc:"The way messages are sent; twilio is not served by this version."`
+	URL    string      `yaml:"url" required:"true" example:"https://messages.example.com/send" doc:"Where messages are posted; https, or http to a loopback host."`
+	Secret secret.Text `yaml:"secret" required:"true" example:"${SMS_SECRET}" doc:"whsec_ and the base64 of a key of at least 24 bytes, which signs what is posted."`
+}
+
+// Push holds the push services; nil where none is configured.
+type Push struct {
+	FCM *FCM `yaml:"fcm" optional:"true" doc:"Firebase Cloud Messaging. All its variables unset or empty: left out."`
+}
+
+// FCM is Firebase Cloud Messaging.
+type FCM struct {
+	CredentialsFile string `yaml:"credentials_file" required:"true" file:"true" example:"/etc/sallyport/fcm.json" doc:"Service-account JSON."`
+	Endpoint        string `yaml:"endpoint" default:"https://fcm.googleapis.com" doc:"Base of the service; /v1/projects/<project>/messages:send follows."`
+}

@@ -1,0 +1,54 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Problem is one thing that is wrong in a file.
+type Problem struct {
+	File string
+	Line int    // from 1; 0 when the file could not be read
+	Path string // "redis.url", "clients[2].secret"; empty for the file as a whole
+	Text string // what is wrong, and what to do
+}
+
+// String returns "file.yaml:12: redis.url: what is wrong".
+func (p Problem) String() string {
+	where := p.File
+	if p.Line > 0 {
+		where += fmt.Sprintf(":%d", p.Line)
+	}
+	if p.Path != "" {
+		where += ": " + p.Path
+	}
+	return where + ": " + p.Text
+}
+
+// Problems is everything that is wrong, in the order of the files and their lines. It
+// is the error of [Load], [LoadTenant] and [Check].
+type Problems []Problem
+
+// Error returns one problem a line. No text holds a secret.
+func (p Problems) Error() string {
+	lines := make([]string, len(p))
+	for i, problem := range p {
+		lines[i] = problem.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// err is nil when there are no problems: a nil Problems in an error is not nil.
+func (p Problems) err() error {
+	if len(p) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(p, func(a, b Problem) int {
+		if a.File != b.File {
+			return 0
+		}
+		return a.Line - b.Line
+	})
+	return p
+}

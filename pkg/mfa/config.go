@@ -1,0 +1,28 @@
+package mfa
+
+import (
+	"errors"
+	"time"
+)
+
+// longest is how long an out-of-band secret may be accepted at most (SP 800-63B,
+// 3.1.3.2), and with it everything else between two factors.
+const longest = 10 * time.Minute
+
+// Config says how long a login may take between its factors.
+type Config struct {
+	TokenLifetime   time.Duration `yaml:"mfa_token" doc:"How long an mfa_token is good; at most 10m."`
+	OOBCodeLifetime time.Duration `yaml:"oob_code" doc:"How long an oob_code is good; at most 10m. Not served by this version."`
+}
+
+// Validate reports everything that is wrong, each error as "key: text".
+func (c Config) Validate() error {
+	var errs []error
+	if c.TokenLifetime < time.Second || c.TokenLifetime > longest {
+		errs = append(errs, errors.New("mfa_token: must be between 1s and 10m"))
+	}
+	if c.OOBCodeLifetime < time.Second || c.OOBCodeLifetime > longest {
+		errs = append(errs, errors.New("oob_code: must be between 1s and 10m"))
+	}
+	return errors.Join(errs...)
+}
