@@ -1,0 +1,148 @@
+package signer
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lestrrat-go/jwx/v2/jwk"
+
+	"github.com/sallyport/sallyport/pkg/secret"
+)
+
+// rsaBits is the size of a new RS256 key, and the least that is loaded (RFC 7518,
+// section 3.3).
+const rsaBits = 2048
+
+// A keySet is what one reading of the store gave. It never changes.
+type keySet struct {
+	byID   map[string]*loadedKey
+	newest map[string]*loadedKey // by algorithm; the one that signs
+	jwks   []byte
+}
+
+// A loadedKey holds raw keys: parsing a JWK for every token costs as much as signing.
+type loadedKey struct {
+	id        string
+	algorithm string
+	private   crypto.Signer
+}
+
+// newKeySet loads keys that are ordered oldest first. One that does not load fails the
+// whole, because tokens that it signed are about.
+func newKeySet(kept []Key) (*keySet, error) {
+	if len(kept) == 0 {
+		return nil, errors.New("the store has none")
+	}
+	set := &keySet{byID: map[string]*loadedKey{}, newest: map[string]*loadedKey{}}
+	public := jwk.NewSet()
+	for _, k := range kept {
+		key, err := k.load()
+		if err != nil {
+			return nil, err
+		}
+		published, err := publicJWK(key)
+		if err != nil {
+			return nil, err
+		}
+		if err := public.AddKey(published); err != nil {
+			return nil, fmt.Errorf("publish key %q: %w", k.ID, err)
+		}
+		set.byID[k.ID] = key
+		set.newest[k.Algorithm] = key
+	}
+	var err error
+	if set.jwks, err = json.Marshal(public); err != nil {
+		return nil, fmt.Errorf("encode the key set: %w", err)
+	}
+	return set, nil
+}
+
+// load says nothing of why a private key does not parse: the reason may quote it.
+func (k Key) load() (*loadedKey, error) {
+	parsed, err := jwk.ParseKey([]byte(k.Private.Reveal()))
+	if err != nil {
+		return nil, fmt.Errorf("key %q is not a JWK", k.ID)
+	}
+	var raw any
+	if err := parsed.Raw(&raw); err != nil {
+		return nil, fmt.Errorf("key %q is damaged", k.ID)
+	}
+	private, ok := fitting(k.Algorithm, raw)
+	if !ok {
+		return nil, fmt.Errorf("key %q is not a private key for algorithm %q", k.ID, k.Algorithm)
+	}
+	return &loadedKey{id: k.ID, algorithm: k.Algorithm, private: private}, nil
+}
+
+// fitting returns a private key that is of the algorithm's type and strong enough.
+func fitting(alg string, raw any) (crypto.Signer, bool) {
+	switch key := raw.(type) {
+	case *ecdsa.PrivateKey:
+		return key, alg == ES256 && key.Curve == elliptic.P256()
+	case *rsa.PrivateKey:
+		return key, alg == RS256 && key.N.BitLen() >= rsaBits && key.Validate() == nil
+	}
+	return nil, false
+}
+
+func publicJWK(k *loadedKey) (jwk.Key, error) {
+	public, err := jwk.FromRaw(k.private.Public())
+	if err != nil {
+		return nil, fmt.Errorf("publish key %q: %w", k.id, err)
+	}
+	// Auth0's Go client rejects every token when "alg" is missing.
+	err = errors.Join(
+		public.Set(jwk.KeyIDKey, k.id),
+		public.Set(jwk.AlgorithmKey, k.algorithm),
+		public.Set(jwk.KeyUsageKey, jwk.ForSignature),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("publish key %q: %w", k.id, err)
+	}
+	return public, nil
+}
+
+// makeKey makes a fresh key whose id is its thumbprint (RFC 7638), so that two keys
+// never share one.
+func makeKey(alg string, now time.Time) (Key, error) {
+	raw, err := generate(alg)
+	if err != nil {
+		return Key{}, fmt.Errorf("make a signing key: %w", err)
+	}
+	key, err := jwk.FromRaw(raw)
+	if err != nil {
+		return Key{}, fmt.Errorf("make a signing key: %w", err)
+	}
+	thumb, err := key.Thumbprint(crypto.SHA256)
+	if err != nil {
+		return Key{}, fmt.Errorf("take the thumbprint of a signing key: %w", err)
+	}
+	text, err := json.Marshal(key)
+	if err != nil {
+		return Key{}, fmt.Errorf("encode a signing key: %w", err)
+	}
+	return Key{
+		ID:        base64.RawURLEncoding.EncodeToString(thumb),
+		Algorithm: alg,
+		Private:   secret.New(string(text)),
+		CreatedAt: now.UTC().Truncate(time.Millisecond),
+	}, nil
+}
+
+func generate(alg string) (crypto.Signer, error) {
+	switch alg {
+	case ES256:
+		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case RS256:
+		return rsa.GenerateKey(rand.Reader, rsaBits)
+	}
+	return nil, fmt.Errorf("unknown algorithm %q", alg)
+}

@@ -1,0 +1,129 @@
+package signer
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/lestrrat-go/jwx/v2/jws"
+)
+
+// maxToken is the longest token that is looked at, in bytes.
+const maxToken = 16 << 10
+
+// Verify checks that one of the published keys signed the token and that its typ is the
+// one asked for, in either case ("at+jwt", "JWT"; RFC 8725, section 3.11), and decodes
+// the claims into what into points to.
+//
+// It checks no more: exp, nbf, iss, aud and the rest are the caller's to judge.
+//
+// The algorithm must be that of the key the header names; a header with any member but
+// alg, kid and typ is refused, so that crit, jku, jwk and x5u are never obeyed. Names
+// that stand twice are refused. The error never quotes the token, and has no kind, so
+// that the caller can give it the one of its endpoint with [fault.Because]; before the
+// keys are loaded it is [fault.Unavailable].
+//
+// A signature is not an identifier: an ECDSA signature can be altered into another valid
+// one, so a list of revoked tokens goes by jti.
+func (s *Signer) Verify(token, typ string, into any) error {
+	set, err := s.loaded()
+	if err != nil {
+		return err
+	}
+	if err := wellFormed(token); err != nil {
+		return err
+	}
+	key, err := set.named(token, typ)
+	if err != nil {
+		return err
+	}
+	payload, err := jws.Verify([]byte(token),
+		jws.WithCompact(), jws.WithKey(jwa.SignatureAlgorithm(key.algorithm), key.private.Public()))
+	if err != nil {
+		return errors.New("verify a token: the signature is wrong")
+	}
+	if err := oneOfEach(json.NewDecoder(bytes.NewReader(payload))); err != nil {
+		return fmt.Errorf("verify a token: claims: %w", err)
+	}
+	if err := json.Unmarshal(payload, into); err != nil {
+		return errors.New("verify a token: the claims have unexpected types")
+	}
+	return nil
+}
+
+// wellFormed bounds the work that a hostile token makes. base64 of the standard library
+// skips line ends, so they are refused here.
+func wellFormed(token string) error {
+	switch {
+	case len(token) > maxToken:
+		return errors.New("verify a token: it is too long")
+	case strings.Count(token, ".") != 2 || strings.ContainsAny(token, "\r\n"):
+		return errors.New("verify a token: it is not a compact JWS")
+	}
+	for part := range strings.SplitSeq(token, ".") {
+		if _, err := base64.RawURLEncoding.Strict().DecodeString(part); err != nil {
+			return errors.New("verify a token: it is not canonical base64url")
+		}
+	}
+	return nil
+}
+
+// named returns the key that the header of a well-formed token names.
+func (k *keySet) named(token, typ string) (*loadedKey, error) {
+	first, _, _ := strings.Cut(token, ".")
+	raw, err := base64.RawURLEncoding.DecodeString(first)
+	if err != nil {
+		return nil, errors.New("verify a token: it is not canonical base64url")
+	}
+	var header map[string]string
+	if json.Unmarshal(raw, &header) != nil || len(header) != 3 {
+		return nil, errors.New("verify a token: its header is not alg, kid and typ alone")
+	}
+	if err := oneOfEach(json.NewDecoder(bytes.NewReader(raw))); err != nil {
+		return nil, fmt.Errorf("verify a token: header: %w", err)
+	}
+	key, ok := k.byID[header["kid"]]
+	switch {
+	case !ok:
+		return nil, errors.New("verify a token: no published key has its kid")
+	case header["alg"] != key.algorithm:
+		return nil, errors.New("verify a token: its alg is not that of the key")
+	case !strings.EqualFold(header["typ"], typ):
+		return nil, fmt.Errorf("verify a token: it is not of type %q", typ)
+	}
+	return key, nil
+}
+
+// oneOfEach reads one JSON value and refuses a member name that stands twice in one
+// object: parsers differ in which of the two they take.
+func oneOfEach(d *json.Decoder) error {
+	next, err := d.Token()
+	if err != nil {
+		return errors.New("not JSON")
+	}
+	open, nested := next.(json.Delim)
+	if !nested {
+		return nil
+	}
+	seen := map[json.Token]bool{}
+	for d.More() {
+		if open == '{' {
+			name, err := d.Token()
+			if err != nil || seen[name] {
+				return errors.New("a member stands twice, or is not JSON")
+			}
+			seen[name] = true
+		}
+		if err := oneOfEach(d); err != nil {
+			return err
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return errors.New("not JSON")
+	}
+	return nil
+}
