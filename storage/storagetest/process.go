@@ -16,13 +16,15 @@ const readyWithin = 30 * time.Second
 
 // watch runs a server ("$@") until it ends or until standard input does, which is a
 // pipe from the test binary: the kernel closes it even when the binary panics, times
-// out or is killed. Then the server gets the signal and its folder goes.
+// out or is killed. Then the server gets the signal and its folder goes. The shell
+// itself writes nothing: who would read it is gone by then.
 const watch = `
 folder=$1 signal=$2
 shift 2
 exec 3<&0
 "$@" 3<&- &
 server=$!
+exec >/dev/null 2>&1
 { read -r _ <&3; kill "-$signal" "$server"; } &
 watcher=$!
 wait "$server"
