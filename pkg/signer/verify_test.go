@@ -92,7 +92,7 @@ func TestVerifyRefusesTokens(t *testing.T) {
 		"five parts":            strings.Repeat("a.", 4) + "a",
 		"thousands of dots":     strings.Repeat(".", 9000),
 		"dots only":             "..",
-		"too long":              header + "." + strings.Repeat("A", 16<<10) + "." + sig,
+		"too long":              forge(t, ec, headerFor(ec, "ES256", ""), `{"sub":"`+strings.Repeat("a", 16<<10)+`"}`),
 		"megabytes":             strings.Repeat("A", 8<<20),
 		"line end":              good[:10] + "\n" + good[10:],
 		"line end after it":     good + "\r\n",
