@@ -27,6 +27,7 @@ const (
 	UnknownAudience  Kind = "unknown_audience"
 	ScopeNotAllowed  Kind = "scope_not_allowed" // a scope of a known API that this client may not have
 	NotFound         Kind = "not_found"
+	BadMethod        Kind = "bad_method"
 )
 
 // Failures of the client.

@@ -84,13 +84,15 @@ func (v *Verifier) open(ctx context.Context, l Login) (secret.Text, error) {
 
 // Attempt is one try to finish a transaction.
 type Attempt struct {
-	Token   secret.Text // the mfa_token
-	Client  string      // the client that sent it, authenticated
-	Type    AuthenticatorType
-	Proof   Proof
-	Scopes  []string // what is left of the scopes asked for at first; nil: all
-	Grant   string
-	Address string
+	Token  secret.Text // the mfa_token
+	Client string      // the client that sent it, authenticated
+	Type   AuthenticatorType
+	Proof  Proof
+	Scopes []string // what is left of the scopes asked for at first; nil: all
+	// Audience repeats the one asked for at first; empty: the same.
+	Audience string
+	Grant    string
+	Address  string
 }
 
 // Verify judges a proof of the second factor. A wrong one is counted durably before
@@ -103,6 +105,9 @@ func (v *Verifier) Verify(ctx context.Context, a Attempt) (Clearance, error) {
 	factor, ok := v.factor(a.Type)
 	if !ok {
 		return Clearance{}, fault.UnknownFactor
+	}
+	if a.Audience != "" && !slices.Contains(t.Login.Audience, a.Audience) {
+		return Clearance{}, fault.Param(fault.BadRequest, "The mfa_token was issued for another audience.")
 	}
 	all, err := v.Authenticators.Authenticators(ctx, t.Login.Subject, v.now())
 	if err != nil {

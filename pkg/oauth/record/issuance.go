@@ -6,6 +6,7 @@ import (
 
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/secret"
 )
 
 // A Consumption is something that a login uses up, as data: it is applied with the
@@ -98,4 +99,14 @@ type Store interface {
 	// AccessTokenActive reports whether the token with this jti was issued and neither
 	// it, its session, its client nor its subject has been revoked since.
 	AccessTokenActive(ctx context.Context, id string, now time.Time) (bool, error)
+}
+
+// Tokens are the answer to a finished login.
+type Tokens struct {
+	Access   secret.Text
+	ID       secret.Text // empty unless openid was granted
+	Refresh  secret.Text // empty unless offline_access was granted
+	Type     string      // "Bearer"
+	Lifetime time.Duration
+	Scopes   []string
 }

@@ -1,0 +1,166 @@
+package grants
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ory/fosite"
+
+	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/secret"
+)
+
+// request is a token request that passed the checks no grant may skip; fosite makes
+// none of them itself.
+type request struct {
+	client  record.Client
+	form    url.Values
+	session *Session
+	grant   string
+}
+
+// check returns the request of an authenticated client that is registered for the
+// grant under the tenant's name for it.
+func (o Options) check(ctx context.Context, ar fosite.AccessRequester, name string) (request, error) {
+	session, ok := ar.GetSession().(*Session)
+	if !ok {
+		return request{}, errors.New("the token request carries no grants.Session")
+	}
+	client, err := o.Registry.Client(ctx, ar.GetClient().GetID())
+	if err != nil {
+		return request{}, fault.Because(fault.Unavailable, fmt.Errorf("check the client: %w", err))
+	}
+	r := request{client: client, form: ar.GetRequestForm(), session: session, grant: ar.GetGrantTypes()[0]}
+	if client.Disabled {
+		return request{}, fault.BadClient
+	}
+	if !client.Allows(name) {
+		return request{}, fault.Param(fault.GrantNotAllowed, r.grant)
+	}
+	return r, nil
+}
+
+// take reads a required secret and removes it from the form, which travels on through
+// other handlers and hooks.
+func (r request) take(name string) (secret.Text, error) {
+	value := r.form.Get(name)
+	r.form.Del(name)
+	if value == "" {
+		return secret.Text{}, fault.Param(fault.MissingParameter, name)
+	}
+	return secret.New(value), nil
+}
+
+// wish is what a request asks for, cut down to what there is.
+type wish struct {
+	audience []string // of the access token; the API's first
+	scopes   []string
+	demand   mfa.Demand
+}
+
+// oidcScopes go with every audience.
+var oidcScopes = []string{"openid", "profile", "email", "phone", "address", "offline_access"}
+
+// wish resolves audience and scopes of a user grant. A scope that no API knows is
+// dropped; one that this client may not have is an error; none at all means all of
+// the API's (fixtures, settled points).
+func (o Options) wish(ctx context.Context, r request) (wish, error) {
+	w := wish{demand: mfa.Demand{Mode: r.client.MFA}}
+	if err := askFresh(r.form, &w.demand); err != nil {
+		return wish{}, err
+	}
+	api, err := o.api(ctx, r.form["audience"])
+	if err != nil {
+		return wish{}, err
+	}
+	w.demand.Factors = api.Audience == MFAAudience(o.URL)
+	allowed, ok := r.client.Audiences[api.Audience]
+	if r.client.Audiences != nil && !ok && !o.own(api) {
+		return wish{}, fault.UnknownAudience
+	}
+	mayHave := func(scope string) bool { return len(allowed) == 0 || slices.Contains(allowed, scope) }
+
+	asked := strings.Fields(r.form.Get("scope"))
+	named := len(asked) > 0
+	if !named {
+		asked = api.Scopes
+	}
+	for _, scope := range asked {
+		known := slices.Contains(api.Scopes, scope)
+		switch {
+		case slices.Contains(w.scopes, scope):
+		case slices.Contains(oidcScopes, scope):
+			if scope != "offline_access" || r.client.Allows("refresh_token") {
+				w.scopes = append(w.scopes, scope)
+			}
+		case !known, !named && !mayHave(scope):
+		case !mayHave(scope):
+			return wish{}, fault.ScopeNotAllowed
+		case slices.Contains(api.MFAScopes, scope):
+			// A client that asks nobody for a factor goes without the scope.
+			if r.client.MFA != record.MFAOff {
+				w.scopes, w.demand.Scopes = append(w.scopes, scope), true
+			}
+		default:
+			w.scopes = append(w.scopes, scope)
+		}
+	}
+	w.audience = []string{api.Audience}
+	if userinfo := UserinfoAudience(o.URL); api.Audience != userinfo && slices.Contains(w.scopes, "openid") {
+		w.audience = append(w.audience, userinfo)
+	}
+	return w, w.demand.Check()
+}
+
+// own reports whether the API is one of the gateway's own, which every client has.
+func (o Options) own(api record.API) bool {
+	return api.Audience == MFAAudience(o.URL) || api.Audience == UserinfoAudience(o.URL)
+}
+
+// api finds the API of the audience parameter.
+func (o Options) api(ctx context.Context, audience []string) (record.API, error) {
+	audience = slices.DeleteFunc(slices.Clone(audience), func(a string) bool { return a == "" })
+	switch {
+	case len(audience) > 1:
+		return record.API{}, fault.Param(fault.BadRequest, "Only one audience can be asked for.")
+	case len(audience) == 0 || audience[0] == UserinfoAudience(o.URL):
+		return record.API{Audience: UserinfoAudience(o.URL)}, nil
+	case o.isMFAAudience(audience[0]):
+		return record.API{Audience: MFAAudience(o.URL), Scopes: []string{ScopeEnroll, ScopeRead, ScopeRemove}}, nil
+	}
+	api, err := o.Registry.API(ctx, audience[0])
+	if errors.Is(err, fault.NotFound) {
+		return record.API{}, fault.UnknownAudience
+	}
+	if err != nil {
+		return record.API{}, fault.Because(fault.Unavailable, fmt.Errorf("find the API: %w", err))
+	}
+	return api, nil
+}
+
+// isMFAAudience accepts the audience without its trailing slash too; both are in use
+// (Auth0 MFA API, 4.1).
+func (o Options) isMFAAudience(a string) bool {
+	return strings.TrimSuffix(a, "/") == strings.TrimSuffix(MFAAudience(o.URL), "/")
+}
+
+// askFresh reads acr_values and max_age (OIDC Core 3.1.2.1), which a password grant
+// takes as RFC 9470 has a client repeat them. A password grant is a fresh
+// authentication, so max_age only has to make sense here.
+func askFresh(form url.Values, d *mfa.Demand) error {
+	d.ACR = slices.Contains(strings.Fields(form.Get("acr_values")), record.MultiFactor)
+	if age := form.Get("max_age"); age != "" {
+		if n, err := strconv.ParseInt(age, 10, 32); err != nil || n < 0 {
+			return fault.Param(fault.BadRequest, "max_age: want a number of seconds.")
+		}
+		d.MaxAge = true
+	}
+	return nil
+}

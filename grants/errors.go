@@ -1,0 +1,162 @@
+package grants
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/ory/fosite"
+
+	"github.com/sallyport/sallyport/pkg/fault"
+)
+
+// A row says how one kind of failure looks on the wire.
+type row struct {
+	status      int
+	code        string // the OAuth "error"
+	description string // compared byte for byte by SDKs where the contract has a star; %s is Details.Param
+}
+
+const notEnrolled = "User is not enrolled. You can use /mfa/associate endpoint to enroll the first authenticator."
+
+// catalogue is the only place where a failure becomes an answer (Auth0 MFA API, 3.6
+// and 4). What is not in it is internal, and its text goes to the log alone.
+var catalogue = map[fault.Kind]row{
+	fault.BadRequest:       {http.StatusBadRequest, "invalid_request", "%s"},
+	fault.MissingParameter: {http.StatusBadRequest, "invalid_request", "Missing required parameter: %s"},
+	fault.BodyTooLarge:     {http.StatusRequestEntityTooLarge, "invalid_request", "The request body is too large."},
+	fault.UnknownGrant:     {http.StatusBadRequest, "unsupported_grant_type", "This grant type is not served."},
+	fault.UnknownAudience:  {http.StatusForbidden, "access_denied", "Service not found, or not open to this client."},
+	fault.ScopeNotAllowed:  {http.StatusBadRequest, "invalid_scope", "The client may not have one of the scopes."},
+	fault.NotFound:         {http.StatusNotFound, "not_found", "There is nothing here."},
+	fault.BadMethod:        {http.StatusMethodNotAllowed, "invalid_request", "This method is not allowed here."},
+
+	fault.BadClient:       {http.StatusUnauthorized, "invalid_client", "Client authentication failed."},
+	fault.GrantNotAllowed: {http.StatusForbidden, "unauthorized_client", "Grant type '%s' not allowed for the client."},
+	fault.FactorOff:       {http.StatusForbidden, "unauthorized_client", "This client asks for no second factor, and so cannot have what needs one."},
+
+	fault.WrongPassword: {http.StatusForbidden, "invalid_grant", "Wrong email or password."},
+	fault.UserBlocked:   {http.StatusForbidden, "unauthorized", "user is blocked"},
+
+	fault.MFARequired:         {http.StatusForbidden, "mfa_required", "Multifactor authentication required"},
+	fault.MalformedMFAToken:   {http.StatusForbidden, "invalid_grant", "Malformed mfa_token"},
+	fault.MFATokenExpired:     {http.StatusUnauthorized, "expired_token", "mfa_token is expired"},
+	fault.ForeignMFAToken:     {http.StatusBadRequest, "invalid_request", "mfa_token not issued to this client"},
+	fault.WrongOTP:            {http.StatusForbidden, "invalid_grant", "Invalid otp_code."},
+	fault.UsedOTP:             {http.StatusForbidden, "invalid_grant", "Invalid otp_code."},
+	fault.WrongRecoveryCode:   {http.StatusForbidden, "invalid_grant", "MFA Authorization rejected."},
+	fault.UsedRecoveryCode:    {http.StatusForbidden, "invalid_grant", "MFA Authorization rejected."},
+	fault.NoRecoveryCode:      {http.StatusForbidden, "unsupported_challenge_type", "User does not have a recovery-code."},
+	fault.NotEnrolled:         {http.StatusUnauthorized, "unsupported_challenge_type", notEnrolled},
+	fault.AssociationRequired: {http.StatusUnauthorized, "association_required", notEnrolled},
+	fault.AlreadyEnrolled:     {http.StatusForbidden, "access_denied", "User is already enrolled."},
+	fault.UnsupportedType:     {http.StatusUnauthorized, "unsupported_challenge_type", "The user does not support the requested challenge type. Supported: %s."},
+	fault.UnknownFactor:       {http.StatusBadRequest, "unsupported_challenge_type", "No such factor or channel is enabled."},
+	fault.NoAuthenticator:     {http.StatusNotFound, "invalid_authenticator", "Authenticator not found"},
+	fault.TooManyAttempts:     {http.StatusTooManyRequests, "too_many_attempts", "Too many attempts. Wait for some minutes before retrying."},
+
+	fault.NoBearer:          {http.StatusUnauthorized, "invalid_grant", "The mfa_token provided is invalid. Try getting a new token."},
+	fault.BadBearer:         {http.StatusUnauthorized, "invalid_grant", "The mfa_token provided is invalid. Try getting a new token."},
+	fault.InsufficientScope: {http.StatusForbidden, "insufficient_scope", "Insufficient scope, expected: %s"},
+	fault.BadAccessToken:    {http.StatusUnauthorized, "invalid_token", "The access token is expired, revoked or malformed."},
+
+	fault.Unavailable: {http.StatusServiceUnavailable, "temporarily_unavailable", "Something that the gateway depends on does not answer. Try again."},
+	fault.Overloaded:  {http.StatusServiceUnavailable, "temporarily_unavailable", "The gateway is busy. Try again."},
+	fault.Internal:    {http.StatusInternalServerError, "server_error", "Something went wrong in the gateway; its log says what."},
+}
+
+// retryDefault is sent with a 503 or 429 whose failure does not say when to try again.
+const retryDefault = 2
+
+// Answer is a failure as the wire shows it.
+type Answer struct {
+	Kind    fault.Kind
+	Status  int
+	Members map[string]any // error, error_description and what belongs to the kind
+	Retry   int            // seconds for Retry-After; 0: none
+}
+
+// AnswerTo looks a failure up in the catalogue.
+func AnswerTo(err error) Answer {
+	kind := kindOf(err)
+	r, ok := catalogue[kind]
+	if !ok {
+		kind, r = fault.Internal, catalogue[fault.Internal]
+	}
+	a := Answer{Kind: kind, Status: r.status, Members: map[string]any{}}
+	description := r.description
+	var d *fault.Details
+	known := errors.As(err, &d) && d.Kind == kind
+	if known {
+		maps.Copy(a.Members, d.Extra)
+		a.Retry = int(d.RetryAfter.Seconds())
+	}
+	if strings.Contains(description, "%s") {
+		param := "The request is malformed."
+		if known && d.Param != "" {
+			param = printable(d.Param)
+		}
+		description = fmt.Sprintf(description, param)
+	}
+	if a.Retry == 0 && (a.Status == http.StatusServiceUnavailable || a.Status == http.StatusTooManyRequests) {
+		a.Retry = retryDefault
+	}
+	a.Members["error"] = r.code
+	a.Members["error_description"] = description
+	return a
+}
+
+// WriteError writes a failure as JSON and returns what it wrote. There is never a
+// WWW-Authenticate header: with one, the most used client library drops the body and
+// with it the mfa_token (Auth0 MFA API, 1.2.2).
+func WriteError(w http.ResponseWriter, err error) Answer {
+	a := AnswerTo(err)
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Pragma", "no-cache")
+	if a.Retry > 0 {
+		h.Set("Retry-After", strconv.Itoa(a.Retry))
+	}
+	w.WriteHeader(a.Status)
+	// The client may have hung up; there is nobody left to tell.
+	_ = json.NewEncoder(w).Encode(a.Members)
+	return a
+}
+
+// kindOf is the kind of a failure, also of one that fosite itself found.
+func kindOf(err error) fault.Kind {
+	kind := fault.Of(err)
+	var rfc *fosite.RFC6749Error
+	if kind != fault.Internal || !errors.As(err, &rfc) {
+		return kind
+	}
+	switch rfc.ErrorField {
+	case fosite.ErrInvalidRequest.ErrorField:
+		return fault.BadRequest
+	case fosite.ErrInvalidClient.ErrorField:
+		return fault.BadClient
+	case fosite.ErrUnsupportedGrantType.ErrorField:
+		return fault.UnknownGrant
+	default:
+		return fault.Internal
+	}
+}
+
+// printable keeps a value within what RFC 6749 section 5.2 allows in a description.
+func printable(s string) string {
+	const limit = 120
+	if len(s) > limit {
+		s = s[:limit]
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || r == '"' || r == '\\' {
+			return '?'
+		}
+		return r
+	}, s)
+}

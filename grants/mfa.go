@@ -1,0 +1,92 @@
+package grants
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/ory/fosite"
+
+	"github.com/sallyport/sallyport/pkg/mfa"
+)
+
+// mfaGrant is the tenant's one word for every MFA grant type.
+const mfaGrant = "mfa"
+
+// MFA handles every MFA grant type: "mfa-" and an authenticator type, bare or after
+// Auth0's prefix. fosite keeps one handler for each Go type, so there is one for all.
+type MFA struct{ issuing }
+
+var _ fosite.TokenEndpointHandler = (*MFA)(nil)
+
+// NewMFA makes the handler for the factors of the verifier.
+func NewMFA(o Options) *MFA {
+	m := &MFA{}
+	m.issuing = issuing{o, func(grant string) (string, bool) {
+		_, ok := m.factor(grant)
+		return mfaGrant, ok
+	}}
+	return m
+}
+
+// GrantTypes lists what the handler serves, as discovery names it.
+func (m *MFA) GrantTypes() []string {
+	var out []string
+	for _, f := range m.Verifier.Factors {
+		out = append(out, extension+"mfa-"+string(f.Type()))
+	}
+	return out
+}
+
+// HandleTokenEndpointRequest lets the verifier judge the proof.
+func (m *MFA) HandleTokenEndpointRequest(ctx context.Context, ar fosite.AccessRequester) error {
+	name, ok := m.serves(ar)
+	if !ok {
+		return fosite.ErrUnknownRequest
+	}
+	r, err := m.check(ctx, ar, name)
+	if err != nil {
+		return err
+	}
+	a, err := m.attempt(r)
+	if err != nil {
+		return err
+	}
+	r.session.clearance, err = m.Verifier.Verify(ctx, a)
+	return err
+}
+
+// attempt reads the proof. Everything secret leaves the form, also when something
+// else is missing.
+func (m *MFA) attempt(r request) (mfa.Attempt, error) {
+	f, _ := m.factor(r.grant)
+	a := mfa.Attempt{Client: r.client.ID, Type: f.Type(), Grant: r.grant, Address: r.session.Address, Proof: mfa.Proof{}}
+	token, err := r.take("mfa_token")
+	a.Token = token
+	for i, name := range f.Params() {
+		value, missing := r.take(name)
+		if i == 0 && err == nil {
+			err = missing
+		}
+		a.Proof[name] = value
+	}
+	if scope := strings.Fields(r.form.Get("scope")); len(scope) > 0 {
+		a.Scopes = scope
+	}
+	if a.Audience = r.form.Get("audience"); m.isMFAAudience(a.Audience) {
+		a.Audience = MFAAudience(m.URL)
+	}
+	return a, err
+}
+
+func (m *MFA) factor(grant string) (mfa.Factor, bool) {
+	kind, ok := strings.CutPrefix(bare(grant), "mfa-")
+	i := slices.IndexFunc(m.Verifier.Factors, func(f mfa.Factor) bool { return string(f.Type()) == kind })
+	if !ok || i < 0 {
+		return nil, false
+	}
+	return m.Verifier.Factors[i], true
+}
+
+// bare is a grant type without Auth0's prefix.
+func bare(grant string) string { return strings.TrimPrefix(grant, extension) }

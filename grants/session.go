@@ -1,0 +1,36 @@
+package grants
+
+import (
+	"time"
+
+	"github.com/ory/fosite"
+
+	"github.com/sallyport/sallyport/pkg/mfa"
+)
+
+// Session carries one token request through fosite's two calls: what the first one
+// cleared, the second one issues. It is never stored.
+type Session struct {
+	Address   string // the end user's address, for the record
+	clearance mfa.Clearance
+}
+
+var _ fosite.Session = (*Session)(nil)
+
+// SetExpiresAt does nothing: no decision about time is left to fosite.
+func (*Session) SetExpiresAt(fosite.TokenType, time.Time) {}
+
+// GetExpiresAt implements fosite.Session.
+func (*Session) GetExpiresAt(fosite.TokenType) time.Time { return time.Time{} }
+
+// GetUsername implements fosite.Session.
+func (*Session) GetUsername() string { return "" }
+
+// GetSubject implements fosite.Session.
+func (s *Session) GetSubject() string { return s.clearance.Login().Subject }
+
+// Clone implements fosite.Session.
+func (s *Session) Clone() fosite.Session {
+	clone := *s
+	return &clone
+}

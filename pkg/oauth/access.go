@@ -1,0 +1,74 @@
+package oauth
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/secret"
+)
+
+// Access is an access token that holds.
+type Access struct {
+	ID      string
+	Subject string
+	Client  string
+	Scopes  []string
+}
+
+// claims are what is read of an access token.
+type claims struct {
+	Issuer   string    `json:"iss"`
+	Subject  string    `json:"sub"`
+	Audience audiences `json:"aud"`
+	ID       string    `json:"jti"`
+	Client   string    `json:"client_id"`
+	Party    string    `json:"azp"` // the client, in Auth0's dialect
+	Scope    string    `json:"scope"`
+	Expires  int64     `json:"exp"`
+}
+
+// audiences is a string or an array of them (RFC 7519, 4.1.3).
+type audiences []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (a *audiences) UnmarshalJSON(text []byte) error {
+	if len(text) > 0 && text[0] == '"' {
+		*a = make(audiences, 1)
+		return json.Unmarshal(text, &(*a)[0])
+	}
+	return json.Unmarshal(text, (*[]string)(a))
+}
+
+// Read verifies an access token for an audience of this gateway: signature, type,
+// issuer, audience, lifetime (RFC 9068, 4), and that neither it nor what it rests on
+// has been revoked. It fails with fault.BadAccessToken or fault.Unavailable.
+func (i *Issuer) Read(ctx context.Context, token secret.Text, audience string) (Access, error) {
+	kind := "at+jwt"
+	if i.o.Dialect == Auth0 {
+		kind = "JWT"
+	}
+	var c claims
+	if err := i.o.Signer.Verify(token.Reveal(), kind, &c); err != nil {
+		return Access{}, &fault.Details{Kind: fault.BadAccessToken, Err: err}
+	}
+	now := i.o.Now()
+	if c.Issuer != i.o.URL || c.ID == "" || !slices.Contains(c.Audience, audience) || !now.Before(time.Unix(c.Expires, 0)) {
+		return Access{}, fault.BadAccessToken
+	}
+	active, err := i.o.Store.AccessTokenActive(ctx, c.ID, now)
+	if err != nil {
+		return Access{}, fault.Because(fault.Unavailable, fmt.Errorf("read an access token: %w", err))
+	}
+	if !active {
+		return Access{}, fault.BadAccessToken
+	}
+	if c.Client == "" {
+		c.Client = c.Party
+	}
+	return Access{ID: c.ID, Subject: c.Subject, Client: c.Client, Scopes: strings.Fields(c.Scope)}, nil
+}

@@ -1,0 +1,111 @@
+package oauth
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/ory/fosite"
+
+	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/secret"
+)
+
+// Authenticator authenticates OAuth clients (RFC 6749, 2.3).
+type Authenticator struct{ Registry record.Registry }
+
+// presented is what a request says about its client.
+type presented struct {
+	id     string
+	secret secret.Text
+}
+
+// Authenticate returns the client of a request whose body is form: a public one by its
+// id alone, a confidential one by its secret, in the Authorization header, in the body
+// or in both alike. It fails with fault.BadClient, whatever was wrong.
+func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form url.Values) (record.Client, error) {
+	client, p, err := a.Identify(ctx, r, form)
+	if err != nil {
+		return record.Client{}, err
+	}
+	if client.Confidential && p.Empty() {
+		return record.Client{}, fault.BadClient
+	}
+	return client, nil
+}
+
+// Identify returns the client that a request names and the secret it presented, which
+// is right or absent: what is presented must hold, but nothing has to be.
+func (a *Authenticator) Identify(ctx context.Context, r *http.Request, form url.Values) (record.Client, secret.Text, error) {
+	p, err := read(r, form)
+	if err != nil {
+		return record.Client{}, secret.Text{}, err
+	}
+	client, err := a.Registry.Client(ctx, p.id)
+	if errors.Is(err, fault.NotFound) {
+		return record.Client{}, secret.Text{}, fault.BadClient
+	}
+	if err != nil {
+		return record.Client{}, secret.Text{}, fault.Because(fault.Unavailable, fmt.Errorf("find the client: %w", err))
+	}
+	if client.Disabled || !p.secret.Empty() && !holds(client, p.secret) {
+		return record.Client{}, secret.Text{}, fault.BadClient
+	}
+	return client, p.secret, nil
+}
+
+// holds compares with every live secret. Client secrets are long and random, so a fast
+// hash protects them, and a poll does not pay for a slow one.
+func holds(c record.Client, s secret.Text) bool {
+	hash := []byte(secret.Hash(s))
+	ok := 0
+	for _, live := range c.SecretHashes {
+		ok |= subtle.ConstantTimeCompare(hash, []byte(live))
+	}
+	return c.Confidential && ok == 1
+}
+
+// read takes the client's id and secret from the header and the body. Both at once are
+// tolerated if they say the same. A Bearer header is not the client's and ignored:
+// published samples send one (Auth0 MFA API, 1.1.12).
+func read(r *http.Request, form url.Values) (presented, error) {
+	body := presented{id: form.Get("client_id"), secret: secret.New(form.Get("client_secret"))}
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Basic") {
+		return body, nil
+	}
+	id, text, ok := r.BasicAuth()
+	if !ok {
+		return presented{}, fault.BadClient
+	}
+	// RFC 6749, 2.3.1: both are form-encoded before they are joined.
+	id, idErr := url.QueryUnescape(id)
+	text, textErr := url.QueryUnescape(text)
+	header := presented{id: id, secret: secret.New(text)}
+	if idErr != nil || textErr != nil || header.secret.Empty() {
+		return presented{}, fault.BadClient
+	}
+	if body.id != "" && body.id != header.id || !body.secret.Empty() && !body.secret.Equal(header.secret) {
+		return presented{}, fault.BadClient
+	}
+	return header, nil
+}
+
+// client is a record.Client as fosite wants to see one.
+type client struct{ record.Client }
+
+var _ fosite.Client = client{}
+
+func (c client) GetID() string                    { return c.ID }
+func (client) GetHashedSecret() []byte            { return nil }
+func (c client) GetRedirectURIs() []string        { return c.RedirectURIs }
+func (c client) GetGrantTypes() fosite.Arguments  { return c.Grants }
+func (client) GetResponseTypes() fosite.Arguments { return nil }
+func (client) GetScopes() fosite.Arguments        { return nil }
+func (c client) IsPublic() bool                   { return !c.Confidential }
+func (client) GetAudience() fosite.Arguments      { return nil }

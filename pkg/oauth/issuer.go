@@ -1,0 +1,259 @@
+package oauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/pkg/audit"
+	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/identity"
+	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/secret"
+	"github.com/sallyport/sallyport/pkg/signer"
+)
+
+// The algorithms in use. ID tokens are RS256 because client libraries take nothing
+// else; for access tokens ES256 costs a twentieth.
+const (
+	ES256 = "ES256"
+	RS256 = "RS256"
+)
+
+// Dialect says how access tokens look.
+type Dialect string
+
+// The dialects.
+const (
+	RFC9068 Dialect = "rfc9068" // "at+jwt", ES256, client_id
+	Auth0   Dialect = "auth0"   // "JWT", RS256, azp and gty
+)
+
+// Lifetimes of tokens. An API's own goes before Access.
+type Lifetimes struct {
+	Access  time.Duration
+	ID      time.Duration
+	Refresh time.Duration
+	Manage  time.Duration // access tokens for the /mfa/ audience: ten minutes by contract
+}
+
+// Users finds the claims of a subject.
+type Users interface {
+	// User returns a user or fault.NotFound.
+	User(ctx context.Context, id string) (identity.User, error)
+}
+
+// Options are what the issuer works with; all are needed.
+type Options struct {
+	URL       string // the issuer, with its trailing slash
+	Manage    string // the /mfa/ audience
+	Signer    *signer.Signer
+	Store     record.Store
+	Registry  record.Registry
+	Users     Users
+	Lifetimes Lifetimes
+	Dialect   Dialect
+	AMR       bool // send amr and acr
+	Now       func() time.Time
+	Random    io.Reader
+}
+
+// Issuer makes the tokens of cleared logins.
+type Issuer struct{ o Options }
+
+// NewIssuer makes an issuer.
+func NewIssuer(o Options) *Issuer { return &Issuer{o: o} }
+
+// Issue signs the tokens first and then commits them with all that the login uses up:
+// nothing slow holds the database, and nothing can fail after the commit.
+func (i *Issuer) Issue(ctx context.Context, c mfa.Clearance) (record.Tokens, error) {
+	if !c.Valid() {
+		return record.Tokens{}, errors.New("no token without a clearance")
+	}
+	made, err := i.prepare(ctx, c)
+	if err != nil {
+		return record.Tokens{}, err
+	}
+	tokens, err := i.tokens(ctx, c.Login(), &made)
+	if err != nil {
+		return record.Tokens{}, err
+	}
+	if err := i.o.Store.Issue(ctx, made); err != nil {
+		return record.Tokens{}, fault.Because(fault.Unavailable, fmt.Errorf("issue: %w", err))
+	}
+	return tokens, nil
+}
+
+// prepare is the issuance of a clearance before any token was made.
+func (i *Issuer) prepare(ctx context.Context, c mfa.Clearance) (record.Issuance, error) {
+	l := c.Login()
+	now := i.o.Now().UTC().Truncate(time.Millisecond)
+	ids, err := i.random(2)
+	if err != nil {
+		return record.Issuance{}, err
+	}
+	lifetime, err := i.lifetime(ctx, l)
+	if err != nil {
+		return record.Issuance{}, err
+	}
+	session := record.Session{ID: l.Session, Subject: l.Subject, Client: l.Client, Proofs: l.Proofs, CreatedAt: now}
+	if session.ID == "" {
+		session.ID = ids[0]
+	}
+	e := audit.Event{At: now, Type: audit.TokensIssued, Success: true, Subject: l.Subject, Client: l.Client,
+		Session: session.ID, Grant: l.Grant, Address: l.Address}
+	for _, p := range l.Proofs {
+		if p.Authenticator != "" {
+			e.Authenticators = append(e.Authenticators, p.Authenticator)
+		}
+	}
+	return record.Issuance{
+		At: now, Session: session, Consumes: c.Consumes(), Event: e,
+		Access: record.AccessToken{ID: ids[1], Audience: l.Audience, Scopes: l.Scopes,
+			ExpiresAt: now.Add(lifetime), KeyThumbprint: l.KeyThumbprint},
+	}, nil
+}
+
+// lifetime is that of an access token for the login's API.
+func (i *Issuer) lifetime(ctx context.Context, l mfa.Login) (time.Duration, error) {
+	if l.Audience[0] == i.o.Manage {
+		return i.o.Lifetimes.Manage, nil
+	}
+	api, err := i.o.Registry.API(ctx, l.Audience[0])
+	switch {
+	case err == nil && api.AccessTokenLifetime > 0:
+		return api.AccessTokenLifetime, nil
+	case err != nil && !errors.Is(err, fault.NotFound):
+		return 0, fault.Because(fault.Unavailable, fmt.Errorf("find the API: %w", err))
+	}
+	return i.o.Lifetimes.Access, nil
+}
+
+// tokens signs what was granted and notes in the issuance what is kept of it.
+func (i *Issuer) tokens(ctx context.Context, l mfa.Login, made *record.Issuance) (record.Tokens, error) {
+	access, err := i.access(l, *made)
+	if err != nil {
+		return record.Tokens{}, err
+	}
+	out := record.Tokens{Access: access, Type: "Bearer", Lifetime: made.Access.ExpiresAt.Sub(made.At), Scopes: l.Scopes}
+	if slices.Contains(l.Scopes, "openid") {
+		if out.ID, err = i.id(ctx, l, *made, access); err != nil {
+			return record.Tokens{}, err
+		}
+	}
+	if slices.Contains(l.Scopes, "offline_access") {
+		fresh, err := i.random(2)
+		if err != nil {
+			return record.Tokens{}, err
+		}
+		out.Refresh = secret.New(fresh[0])
+		made.Refresh = &record.RefreshToken{Hash: secret.Hash(out.Refresh), Family: fresh[1], Audience: l.Audience,
+			Scopes: l.Scopes, ExpiresAt: made.At.Add(i.o.Lifetimes.Refresh), KeyThumbprint: l.KeyThumbprint}
+	}
+	return out, nil
+}
+
+// access signs the access token (RFC 9068, 2).
+func (i *Issuer) access(l mfa.Login, made record.Issuance) (secret.Text, error) {
+	claims := map[string]any{
+		"iss": i.o.URL, "sub": l.Subject, "aud": audience(l.Audience), "jti": made.Access.ID,
+		"iat": made.At.Unix(), "exp": made.Access.ExpiresAt.Unix(),
+		"scope": strings.Join(l.Scopes, " "), "sid": made.Session.ID,
+	}
+	i.authentication(claims, l.Proofs)
+	algorithm, kind := ES256, "at+jwt"
+	if i.o.Dialect == Auth0 {
+		algorithm, kind = RS256, "JWT"
+		claims["azp"], claims["gty"] = l.Client, l.Grant
+	} else {
+		claims["client_id"] = l.Client
+	}
+	return i.sign(algorithm, kind, claims)
+}
+
+// id signs the ID token (OIDC Core, 2). It never has a nonce: no authorization request
+// stands behind these grants, and a library refuses one that it did not send.
+func (i *Issuer) id(ctx context.Context, l mfa.Login, made record.Issuance, access secret.Text) (secret.Text, error) {
+	user, err := i.o.Users.User(ctx, l.Subject)
+	if err != nil {
+		return secret.Text{}, fault.Because(fault.Unavailable, fmt.Errorf("find the subject: %w", err))
+	}
+	claims := Profile(user, l.Scopes)
+	half := sha256.Sum256([]byte(access.Reveal()))
+	claims["iss"], claims["aud"] = i.o.URL, l.Client
+	claims["iat"], claims["exp"] = made.At.Unix(), made.At.Add(i.o.Lifetimes.ID).Unix()
+	claims["sid"] = made.Session.ID
+	claims["at_hash"] = base64.RawURLEncoding.EncodeToString(half[:len(half)/2])
+	i.authentication(claims, l.Proofs)
+	return i.sign(RS256, "JWT", claims)
+}
+
+// authentication adds how and when the subject was authenticated: the same in every
+// token (O-AC-1).
+func (i *Issuer) authentication(claims map[string]any, proofs []record.Proof) {
+	claims["auth_time"] = record.AuthTime(proofs).Unix()
+	if !i.o.AMR {
+		return
+	}
+	claims["amr"] = record.AMR(proofs)
+	if acr := record.ACR(proofs); acr != "" {
+		claims["acr"] = acr
+	}
+}
+
+func (i *Issuer) sign(algorithm, kind string, claims map[string]any) (secret.Text, error) {
+	token, err := i.o.Signer.Sign(algorithm, kind, claims)
+	if err != nil {
+		return secret.Text{}, fmt.Errorf("sign: %w", err)
+	}
+	return secret.New(token), nil
+}
+
+// random makes n values of 256 bits, as text.
+func (i *Issuer) random(n int) ([]string, error) {
+	out := make([]string, n)
+	for k := range out {
+		raw := make([]byte, 32)
+		if _, err := io.ReadFull(i.o.Random, raw); err != nil {
+			return nil, fmt.Errorf("issue: %w", err)
+		}
+		out[k] = base64.RawURLEncoding.EncodeToString(raw)
+	}
+	return out, nil
+}
+
+// audience is a string when there is one, as most verifiers expect.
+func audience(all []string) any {
+	if len(all) == 1 {
+		return all[0]
+	}
+	return all
+}
+
+// Profile are the claims of a user that the scopes open (OIDC Core, 5.4).
+func Profile(u identity.User, scopes []string) map[string]any {
+	claims := map[string]any{"sub": u.ID}
+	set := func(scope, name, value string) {
+		if value != "" && slices.Contains(scopes, scope) {
+			claims[name] = value
+		}
+	}
+	set("profile", "name", u.Name)
+	set("profile", "preferred_username", u.Username)
+	set("email", "email", u.Email)
+	set("phone", "phone_number", u.PhoneNumber)
+	if u.Email != "" && slices.Contains(scopes, "email") {
+		claims["email_verified"] = u.EmailVerified
+	}
+	if slices.Contains(scopes, "profile") && !u.UpdatedAt.IsZero() {
+		claims["updated_at"] = u.UpdatedAt.Unix()
+	}
+	return claims
+}

@@ -1,0 +1,37 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/sallyport/sallyport/grants"
+	"github.com/sallyport/sallyport/pkg/mfa"
+)
+
+var associateFields = fields{
+	"authenticator_types": many, "oob_channels": many, "phone_number": one, "email": one,
+	"client_id": one, "client_secret": one,
+}
+
+// associate serves POST /mfa/associate.
+func (s *Server) associate(w http.ResponseWriter, r *http.Request) error {
+	if err := readBody(r, associateFields); err != nil {
+		return err
+	}
+	c, err := s.credential(r, grants.ScopeEnroll)
+	if err != nil {
+		return err
+	}
+	if err := s.sameClient(r, r.PostForm, c); err != nil {
+		return err
+	}
+	answer, err := s.Registrar.Associate(r.Context(), c, mfa.Association{
+		Types:    r.PostForm["authenticator_types"],
+		Channels: r.PostForm["oob_channels"],
+		Params:   map[string]string{"phone_number": r.PostForm.Get("phone_number"), "email": r.PostForm.Get("email")},
+		Address:  s.address(r),
+	})
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, answer)
+}

@@ -1,0 +1,40 @@
+package server
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/secret"
+)
+
+var challengeFields = fields{
+	"mfa_token": one, "client_id": one, "client_secret": one, "challenge_type": one, "authenticator_id": one,
+}
+
+// challenge serves POST /mfa/challenge. The client proves itself as at the token
+// endpoint; the mfa_token is in the body.
+func (s *Server) challenge(w http.ResponseWriter, r *http.Request) error {
+	if err := readBody(r, challengeFields); err != nil {
+		return err
+	}
+	client, err := s.Clients.Authenticate(r.Context(), r, r.PostForm)
+	if err != nil {
+		return err
+	}
+	token := r.PostForm.Get("mfa_token")
+	if token == "" {
+		return fault.Param(fault.MissingParameter, "mfa_token")
+	}
+	answer, err := s.Verifier.Challenge(r.Context(), mfa.ChallengeRequest{
+		Token:         secret.New(token),
+		Client:        client.ID,
+		Types:         strings.Fields(r.PostForm.Get("challenge_type")),
+		Authenticator: r.PostForm.Get("authenticator_id"),
+	})
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, answer)
+}

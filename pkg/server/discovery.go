@@ -1,0 +1,40 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/sallyport/sallyport/grants"
+	"github.com/sallyport/sallyport/pkg/oauth"
+)
+
+// discovery serves both well-known documents (OIDC Discovery, 3; RFC 8414, 2). They
+// name what is served and nothing else.
+func (s *Server) discovery(w http.ResponseWriter, _ *http.Request) error {
+	return writeJSON(w, map[string]any{
+		"issuer":                                s.URL,
+		"token_endpoint":                        s.URL + pathToken,
+		"userinfo_endpoint":                     s.URL + pathUserinfo,
+		"jwks_uri":                              s.URL + pathJWKS,
+		"mfa_challenge_endpoint":                s.URL + pathChallenge,
+		"mfa_associate_endpoint":                s.URL + pathAssociate,
+		"mfa_authenticators_endpoint":           s.URL + pathAuthenticators,
+		"grant_types_supported":                 s.Provider.GrantTypes(),
+		"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post", "none"},
+		"scopes_supported": []string{"openid", "profile", "email", "phone", "offline_access",
+			grants.ScopeEnroll, grants.ScopeRead, grants.ScopeRemove},
+		"subject_types_supported":               []string{"public"},
+		"id_token_signing_alg_values_supported": []string{oauth.RS256},
+		"claims_supported": []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "amr", "acr", "sid", "at_hash",
+			"name", "preferred_username", "email", "email_verified", "phone_number", "updated_at"},
+	})
+}
+
+// jwks serves the published keys.
+func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) error {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "public, max-age=300")
+	// The client may have hung up; there is nobody left to tell.
+	_, _ = w.Write(s.JWKS())
+	return nil
+}

@@ -1,0 +1,69 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/sallyport/sallyport/grants"
+	"github.com/sallyport/sallyport/pkg/fault"
+)
+
+// handlerDeadline bounds the work for one request, so that a dependency that hangs
+// becomes an answer (I7).
+const handlerDeadline = 5 * time.Second
+
+// endpoint answers a request or explains why it cannot.
+type endpoint func(http.ResponseWriter, *http.Request) error
+
+// serve runs an endpoint: with a deadline, with its failure written by the one
+// catalogue, and with one line in the log that holds nothing the client sent.
+func (s *Server) serve(route string, do endpoint) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := s.Now()
+		ctx, cancel := context.WithTimeout(r.Context(), handlerDeadline)
+		defer cancel()
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		status, kind := http.StatusOK, ""
+		if err := s.protected(w, r.WithContext(ctx), do); err != nil {
+			a := grants.WriteError(w, err)
+			status, kind = a.Status, a.Kind.Error()
+			if status >= http.StatusInternalServerError {
+				s.Log.ErrorContext(ctx, "request failed", slog.String("route", route), slog.String("kind", kind), slog.Any("cause", err))
+			}
+		}
+		s.Log.InfoContext(ctx, "request", slog.String("method", r.Method), slog.String("route", route),
+			slog.Int("status", status), slog.String("kind", kind), slog.Duration("took", s.Now().Sub(began)))
+	})
+}
+
+// protected turns a panic into an internal failure. Its value may hold what the client
+// sent, so only its type and the place are logged.
+func (s *Server) protected(w http.ResponseWriter, r *http.Request, do endpoint) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &fault.Details{Kind: fault.Internal, Err: fmt.Errorf("panic of type %T at %s", p, debug.Stack())}
+		}
+	}()
+	return do(w, r)
+}
+
+// writeJSON writes an answer. What cannot be encoded is an internal failure, and
+// nothing of it is sent.
+func writeJSON(w http.ResponseWriter, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode an answer: %w", err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Pragma", "no-cache")
+	// The client may have hung up; there is nobody left to tell.
+	_, _ = w.Write(body)
+	return nil
+}

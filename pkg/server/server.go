@@ -1,0 +1,57 @@
+// Package server is the gateway's HTTP face: one file for each endpoint, routes.go for
+// the whole map. An endpoint parses, calls the domain and writes the answer; what goes
+// wrong it returns, and errors.go hands that to the catalogue in package grants.
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/sallyport/sallyport/pkg/identity"
+	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/oauth"
+)
+
+// Users finds the subject of /userinfo.
+type Users interface {
+	User(ctx context.Context, id string) (identity.User, error)
+}
+
+// Options are what the server works with; all are needed.
+type Options struct {
+	URL       string // the issuer, with its trailing slash
+	Proxies   []netip.Prefix
+	Provider  *oauth.Provider
+	Clients   *oauth.Authenticator
+	Verifier  *mfa.Verifier
+	Registrar *mfa.Registrar
+	Issuer    *oauth.Issuer
+	Users     Users
+	JWKS      func() []byte
+	Types     bool // send "type" with each listed authenticator (Q3)
+	Log       *slog.Logger
+	Now       func() time.Time
+}
+
+// Server answers requests.
+type Server struct {
+	Options
+	tokenFields fields
+}
+
+// New makes a server.
+func New(o Options) *Server {
+	s := &Server{Options: o, tokenFields: fields{
+		"grant_type": one, "client_id": one, "client_secret": one,
+		"username": one, "password": one, "realm": one, "scope": one, "audience": many,
+		"acr_values": one, "max_age": one, "mfa_token": one,
+	}}
+	for _, f := range o.Verifier.Factors {
+		for _, p := range f.Params() {
+			s.tokenFields[p] = one
+		}
+	}
+	return s
+}

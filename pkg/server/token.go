@@ -1,0 +1,19 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/sallyport/sallyport/grants"
+)
+
+// token serves POST /oauth/token.
+func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
+	if err := readBody(r, s.tokenFields); err != nil {
+		return err
+	}
+	answer, err := s.Provider.Token(r.Context(), r, &grants.Session{Address: s.address(r)})
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, answer)
+}
