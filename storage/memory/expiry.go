@@ -1,0 +1,46 @@
+package memory
+
+import (
+	"container/heap"
+	"time"
+)
+
+// An entry is something kept until it expires. All but its place never change.
+type entry struct {
+	id        string
+	text      []byte
+	expiresAt time.Time
+	place     int // in expiries
+}
+
+func (e *entry) expired(now time.Time) bool { return !now.Before(e.expiresAt) }
+
+var _ heap.Interface = (*expiries)(nil)
+
+// expiries is a heap of entries: the first to expire comes first.
+type expiries []*entry
+
+func (x expiries) Len() int { return len(x) }
+
+func (x expiries) Less(i, j int) bool { return x[i].expiresAt.Before(x[j].expiresAt) }
+
+func (x expiries) Swap(i, j int) {
+	x[i], x[j] = x[j], x[i]
+	x[i].place, x[j].place = i, j
+}
+
+// Push implements heap.Interface.
+func (x *expiries) Push(v any) {
+	e := v.(*entry) //nolint:forcetypeassert // only entries are pushed
+	e.place = len(*x)
+	*x = append(*x, e)
+}
+
+// Pop implements heap.Interface.
+func (x *expiries) Pop() any {
+	last := len(*x) - 1
+	e := (*x)[last]
+	(*x)[last] = nil // or the array would hold on to it
+	*x = (*x)[:last]
+	return e
+}

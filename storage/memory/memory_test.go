@@ -1,0 +1,73 @@
+package memory_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/storage/conformance"
+	"github.com/sallyport/sallyport/storage/memory"
+)
+
+func TestTransactions(t *testing.T) {
+	conformance.RunTransactions(t, func(_ testing.TB, now func() time.Time) mfa.TransactionStore {
+		return memory.New(memory.Options{Now: now})
+	})
+}
+
+// A full store refuses, says when to come back, and takes again what expiry or an end
+// makes room for.
+func TestBound(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	s := memory.New(memory.Options{Max: 3, Now: func() time.Time { return now }})
+	create := func(id string, lifetime time.Duration) error {
+		return s.CreateTransaction(t.Context(), mfa.Transaction{ID: id, CreatedAt: now, ExpiresAt: now.Add(lifetime)})
+	}
+	for i, lifetime := range []time.Duration{3 * time.Minute, time.Minute, 2 * time.Minute} {
+		if err := create(fmt.Sprint(i), lifetime); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantFull(t, create("more", time.Minute))
+
+	if err := s.EndTransaction(t.Context(), "2"); err != nil {
+		t.Fatal(err)
+	}
+	if err := create("more", 4*time.Minute); err != nil {
+		t.Errorf("after one ended: %v", err)
+	}
+	wantFull(t, create("again", time.Minute))
+
+	now = now.Add(time.Minute) // "1" is over, and no other
+	if err := create("again", time.Minute); err != nil {
+		t.Errorf("after one expired: %v", err)
+	}
+	wantFull(t, create("last", time.Minute))
+	for id, want := range map[string]error{"0": nil, "1": fault.NotFound, "2": fault.NotFound, "more": nil, "again": nil} {
+		if _, err := s.Transaction(t.Context(), id); !errors.Is(err, want) {
+			t.Errorf("transaction %q: %v, want %v", id, err, want)
+		}
+	}
+}
+
+func wantFull(t *testing.T, err error) {
+	t.Helper()
+	var d *fault.Details
+	if !errors.As(err, &d) || d.Kind != fault.Unavailable || d.RetryAfter <= 0 {
+		t.Errorf("full store: %v, want Unavailable with RetryAfter", err)
+	}
+}
+
+func TestZeroOptions(t *testing.T) {
+	s := memory.New(memory.Options{})
+	alive := mfa.Transaction{ID: "a", ExpiresAt: time.Now().Add(time.Hour)}
+	if err := s.CreateTransaction(t.Context(), alive); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Transaction(t.Context(), "a"); err != nil {
+		t.Error(err)
+	}
+}
