@@ -1,0 +1,166 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/sallyport/sallyport/pkg/audit"
+	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/secret"
+)
+
+// seedPurpose is what the seeds of one-time passwords are sealed for.
+const seedPurpose = "authenticator-seed"
+
+type authenticatorRow struct {
+	ID            string
+	UserID        string
+	Type          string
+	Channel       string
+	Handle        string
+	GroupID       string
+	Name          string
+	Label         string
+	Origin        string
+	SealedSecret  string
+	Algorithm     string
+	Digits        int
+	PeriodSeconds int64
+	LastStep      int64
+	Failures      int
+	Created       stamp `gorm:"column:created_at"`
+	Confirmed     stamp `gorm:"column:confirmed_at"`
+	Expires       stamp `gorm:"column:expires_at"`
+	LastAuth      stamp `gorm:"column:last_auth_at"`
+	Disabled      stamp `gorm:"column:disabled_at"`
+	Deleted       stamp `gorm:"column:deleted_at"`
+	DeletedBy     string
+}
+
+// TableName implements gorm's schema.Tabler.
+func (authenticatorRow) TableName() string { return "authenticators" }
+
+var _ mfa.AuthenticatorStore = (*Store)(nil)
+
+// Authenticators implements mfa.AuthenticatorStore with at most two queries.
+func (s *Store) Authenticators(ctx context.Context, subject string, now time.Time) ([]mfa.Authenticator, error) {
+	db := s.reader.WithContext(ctx)
+	var rows []authenticatorRow
+	err := db.Where("user_id = ? AND deleted_at = 0 AND (confirmed_at <> 0 OR expires_at > ?)", subject, at(now)).
+		Order("created_at, id").Find(&rows).Error
+	if err != nil {
+		return nil, failed("list authenticators", err)
+	}
+	codes, err := recoveryCodes(db, rows)
+	if err != nil {
+		return nil, failed("list recovery codes", err)
+	}
+	all := make([]mfa.Authenticator, len(rows))
+	for i, r := range rows {
+		if all[i], err = s.authenticator(r); err != nil {
+			return nil, failed("read an authenticator", err)
+		}
+		all[i].Codes = codes[r.ID]
+	}
+	return all, nil
+}
+
+// Associate implements mfa.AuthenticatorStore.
+func (s *Store) Associate(ctx context.Context, pending []mfa.Authenticator, e audit.Event) error {
+	return s.transact(ctx, "associate", func(tx *gorm.DB) error {
+		for _, a := range pending {
+			row, err := s.authenticatorRow(a)
+			if err != nil {
+				return err
+			}
+			if err := tx.Create(&row).Error; err != nil {
+				return err
+			}
+			if err := addCodes(tx, a); err != nil {
+				return err
+			}
+		}
+		return s.record(tx, e)
+	})
+}
+
+// Account implements mfa.AuthenticatorStore: the e-mail address, else the user name,
+// else the id.
+func (s *Store) Account(ctx context.Context, subject string) (string, error) {
+	u, err := s.user(ctx, subject)
+	switch {
+	case err != nil:
+		return "", err
+	case u.BlockedAt != 0:
+		return "", fmt.Errorf("sqlstore: name the account: %w", fault.UserBlocked)
+	case u.Email != "":
+		return u.Email, nil
+	case u.Username != "":
+		return u.Username, nil
+	default:
+		return u.ID, nil
+	}
+}
+
+// ResetFactors deletes every authenticator of a user and reports how many there were.
+// They stay as tombstones without secrets and codes. It fails with fault.NotFound.
+func (s *Store) ResetFactors(ctx context.Context, userID string, e audit.Event) (int, error) {
+	var deleted int64
+	_, err := s.administer(ctx, e, func(tx *gorm.DB) (bool, error) {
+		if _, err := s.lockUser(tx, userID, fault.NotFound); err != nil {
+			return false, err
+		}
+		err := tx.Exec(`DELETE FROM recovery_codes WHERE authenticator_id IN
+			(SELECT id FROM authenticators WHERE user_id = ?)`, userID).Error
+		if err != nil {
+			return false, err
+		}
+		done := tx.Exec(`UPDATE authenticators SET deleted_at = ?, deleted_by = ?, sealed_secret = ''
+			WHERE user_id = ? AND deleted_at = 0`, at(s.now()), e.Grant, userID)
+		deleted = done.RowsAffected
+		return deleted > 0, done.Error
+	})
+	return int(deleted), err
+}
+
+// sealedRow names the place of a seed: one that is moved to another authenticator or
+// another user does not open (N-OT-3).
+func sealedRow(id, userID string) string { return id + "|" + userID }
+
+func (s *Store) authenticatorRow(a mfa.Authenticator) (authenticatorRow, error) {
+	row := authenticatorRow{
+		ID: a.ID, UserID: a.Subject, Type: string(a.Type), Channel: a.Channel, Handle: a.Handle,
+		GroupID: a.Group, Name: a.Name, Origin: a.Origin, Algorithm: a.Algorithm, Digits: a.Digits,
+		PeriodSeconds: int64(a.Period / time.Second), LastStep: a.LastStep, Failures: a.Failures,
+		Created: at(a.CreatedAt), Confirmed: at(a.ConfirmedAt), Expires: at(a.ExpiresAt),
+		LastAuth: at(a.LastAuth), Disabled: at(a.DisabledAt),
+	}
+	if a.Secret.Empty() {
+		return row, nil
+	}
+	var err error
+	row.SealedSecret, err = s.ring.Seal(seedPurpose, sealedRow(a.ID, a.Subject), a.Secret)
+	return row, err
+}
+
+func (s *Store) authenticator(r authenticatorRow) (mfa.Authenticator, error) {
+	var seed secret.Text
+	if r.SealedSecret != "" {
+		var err error
+		if seed, err = s.ring.Open(seedPurpose, sealedRow(r.ID, r.UserID), r.SealedSecret); err != nil {
+			return mfa.Authenticator{}, err
+		}
+	}
+	return mfa.Authenticator{
+		ID: r.ID, Subject: r.UserID, Type: mfa.AuthenticatorType(r.Type), Channel: r.Channel,
+		Name: r.Name, Group: r.GroupID, Secret: seed, Algorithm: r.Algorithm, Digits: r.Digits,
+		Period: time.Duration(r.PeriodSeconds) * time.Second, LastStep: r.LastStep,
+		Origin: r.Origin, Handle: r.Handle, CreatedAt: r.Created.time(), ConfirmedAt: r.Confirmed.time(),
+		ExpiresAt: r.Expires.time(), LastAuth: r.LastAuth.time(), DisabledAt: r.Disabled.time(),
+		Failures: r.Failures,
+	}, nil
+}

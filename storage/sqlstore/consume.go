@@ -1,0 +1,156 @@
+package sqlstore
+
+import (
+	"fmt"
+
+	"gorm.io/gorm"
+
+	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/oauth/record"
+)
+
+// A consumer applies one consumption by a conditional statement and reports whether
+// it was there to be consumed.
+type consumer func(tx *gorm.DB, i record.Issuance) (bool, error)
+
+// usable is the condition that an authenticator can finish a login of a user.
+const usable = "user_id = ? AND confirmed_at <> 0 AND disabled_at = 0 AND deleted_at = 0"
+
+// consume applies what the issuance uses up, in its order: a confirmation makes the
+// authenticator usable for the step that follows it.
+func consume(tx *gorm.DB, i record.Issuance) error {
+	for _, c := range i.Consumes {
+		first, err := consuming(c)(tx, i)
+		if err != nil {
+			return err
+		}
+		if !first {
+			return fmt.Errorf("%T: %w", c, c.Spent())
+		}
+	}
+	return nil
+}
+
+// consuming returns what consumes c, or nil when that is unknown here.
+func consuming(c record.Consumption) consumer {
+	switch c := c.(type) {
+	case record.Redemption:
+		return func(tx *gorm.DB, _ record.Issuance) (bool, error) { return redeem(tx, c) }
+	case record.StepUse:
+		return func(tx *gorm.DB, i record.Issuance) (bool, error) { return useStep(tx, i, c) }
+	case record.CodeUse:
+		return func(tx *gorm.DB, i record.Issuance) (bool, error) { return useCode(tx, i, c) }
+	case record.Confirmation:
+		return func(tx *gorm.DB, i record.Issuance) (bool, error) { return confirm(tx, i, c) }
+	default:
+		return nil
+	}
+}
+
+func redeem(tx *gorm.DB, r record.Redemption) (bool, error) {
+	done := tx.Exec("INSERT INTO redemptions (kind, hash, expires_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+		r.Kind, r.Hash, at(r.ExpiresAt))
+	return done.RowsAffected == 1, done.Error
+}
+
+func useStep(tx *gorm.DB, i record.Issuance, u record.StepUse) (bool, error) {
+	done := tx.Exec(`UPDATE authenticators SET last_step = ?, failures = 0, last_auth_at = ?
+		WHERE id = ? AND last_step < ? AND `+usable, u.Step, at(i.At), u.Authenticator, u.Step, i.Session.Subject)
+	return done.RowsAffected == 1, done.Error
+}
+
+func useCode(tx *gorm.DB, i record.Issuance, u record.CodeUse) (bool, error) {
+	done := tx.Exec("UPDATE authenticators SET failures = 0, last_auth_at = ? WHERE id = ? AND "+usable,
+		at(i.At), u.Authenticator, i.Session.Subject)
+	if done.Error != nil || done.RowsAffected != 1 {
+		return false, done.Error
+	}
+	done = tx.Exec("UPDATE recovery_codes SET used_at = ? WHERE authenticator_id = ? AND hash = ? AND used_at = 0",
+		at(i.At), u.Authenticator, u.Hash)
+	if done.Error != nil || done.RowsAffected != 1 || u.Replacement == "" {
+		return done.RowsAffected == 1, done.Error
+	}
+	return true, tx.Exec(`INSERT INTO recovery_codes (authenticator_id, hash, generation, created_at, used_at)
+		SELECT authenticator_id, ?, generation, used_at, 0 FROM recovery_codes
+		WHERE authenticator_id = ? AND hash = ?`, u.Replacement, u.Authenticator, u.Hash).Error
+}
+
+// confirm activates a pending authenticator and its twins. The user's row is locked,
+// so that of two enrollments that want to be the first the later one sees the other.
+func confirm(tx *gorm.DB, i record.Issuance, c record.Confirmation) (bool, error) {
+	const pending = "user_id = ? AND handle = ? AND confirmed_at = 0 AND deleted_at = 0 AND expires_at > ?"
+	if c.First {
+		var active int64
+		err := tx.Model(&authenticatorRow{}).Where("user_id = ? AND confirmed_at <> 0 AND deleted_at = 0 AND type <> ?",
+			i.Session.Subject, mfa.RecoveryCode).Count(&active).Error
+		if err != nil || active > 0 {
+			return false, err
+		}
+	}
+	var rows []authenticatorRow
+	err := tx.Where(pending, i.Session.Subject, c.Handle, at(i.At)).Order("created_at DESC, id DESC").Find(&rows).Error
+	if err != nil {
+		return false, err
+	}
+	ids := confirmed(rows, c.Authenticator)
+	if len(ids) == 0 {
+		return false, nil
+	}
+	codes, err := confirmedCodes(tx, rows, ids, i.Session.Subject)
+	if err != nil {
+		return false, err
+	}
+	ids = append(ids, codes...)
+	done := tx.Exec("UPDATE authenticators SET confirmed_at = ? WHERE id IN ? AND "+pending,
+		at(i.At), ids, i.Session.Subject, c.Handle, at(i.At))
+	return done.RowsAffected == int64(len(ids)), done.Error
+}
+
+// confirmed names the authenticator to confirm and its twins among the pending ones.
+func confirmed(pending []authenticatorRow, id string) []string {
+	var self *authenticatorRow
+	for k := range pending {
+		if pending[k].ID == id && pending[k].Type != string(mfa.RecoveryCode) {
+			self = &pending[k]
+		}
+	}
+	if self == nil {
+		return nil
+	}
+	ids := []string{id}
+	for _, r := range pending {
+		if r.ID != id && r.Type != string(mfa.RecoveryCode) && r.GroupID != "" && r.GroupID == self.GroupID {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids
+}
+
+// confirmedCodes names the recovery codes that become active with the authenticator,
+// if the user has none yet: those that were associated together with it, else the
+// latest.
+func confirmedCodes(tx *gorm.DB, pending []authenticatorRow, with []string, userID string) ([]string, error) {
+	var active int64
+	err := tx.Model(&authenticatorRow{}).Where("user_id = ? AND confirmed_at <> 0 AND deleted_at = 0 AND type = ?",
+		userID, mfa.RecoveryCode).Count(&active).Error
+	if err != nil || active > 0 {
+		return nil, err
+	}
+	var associated stamp
+	for _, r := range pending {
+		if r.ID == with[0] {
+			associated = r.Created
+		}
+	}
+	var chosen []string
+	for _, r := range pending {
+		together := r.Created == associated
+		if r.Type == string(mfa.RecoveryCode) && (together || chosen == nil) {
+			chosen = []string{r.ID}
+			if together {
+				break
+			}
+		}
+	}
+	return chosen, nil
+}

@@ -1,0 +1,76 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/oauth/record"
+)
+
+var _ record.Store = (*Store)(nil)
+
+// Issue implements record.Store.
+func (s *Store) Issue(ctx context.Context, i record.Issuance) error {
+	for _, c := range i.Consumes {
+		if consuming(c) == nil {
+			return fmt.Errorf("sqlstore: issue: a %T cannot be consumed: %w", c, fault.Internal)
+		}
+	}
+	return s.transact(ctx, "issue", func(tx *gorm.DB) error {
+		for _, step := range []func(*gorm.DB, record.Issuance) error{
+			s.admit, consume, keepSession, keepAccess, keepRefresh, endFailures,
+		} {
+			if err := step(tx, i); err != nil {
+				return err
+			}
+		}
+		return s.record(tx, i.Event)
+	})
+}
+
+// admit checks the subject, whose row it locks, and the client.
+func (s *Store) admit(tx *gorm.DB, i record.Issuance) error {
+	u, err := s.lockUser(tx, i.Session.Subject, fault.UserBlocked)
+	if err != nil {
+		return err
+	}
+	if u.BlockedAt != 0 {
+		return fault.UserBlocked
+	}
+	var c clientRow
+	if err := tx.Where("id = ?", i.Session.Client).Take(&c).Error; err != nil {
+		return found(fault.BadClient, "find the client", err)
+	}
+	if c.Disabled != 0 {
+		return fault.BadClient
+	}
+	return nil
+}
+
+// endFailures ends the user's count with a proved second factor; the authenticator's
+// own ended with what it consumed.
+func endFailures(tx *gorm.DB, i record.Issuance) error {
+	for _, p := range i.Session.Proofs {
+		if p.Authenticator != "" {
+			return tx.Exec("DELETE FROM user_failures WHERE user_id = ?", i.Session.Subject).Error
+		}
+	}
+	return nil
+}
+
+// AccessTokenActive implements record.Store.
+func (s *Store) AccessTokenActive(ctx context.Context, id string, now time.Time) (bool, error) {
+	var n int64
+	err := s.reader.WithContext(ctx).Raw(`SELECT COUNT(*) FROM access_tokens t
+		JOIN clients c ON c.id = t.client_id
+		LEFT JOIN sessions s ON s.id = t.session_id
+		LEFT JOIN users u ON u.id = t.user_id
+		WHERE t.id = ? AND t.expires_at > ? AND t.revoked_at = 0 AND c.disabled_at = 0
+			AND COALESCE(s.revoked_at, 0) = 0
+			AND COALESCE(u.blocked_at, 0) = 0 AND COALESCE(u.deleted_at, 0) = 0`, id, at(now)).Scan(&n).Error
+	return n == 1, failed("check an access token", err)
+}

@@ -1,0 +1,88 @@
+package sqlstore
+
+import (
+	"fmt"
+	"slices"
+
+	"gorm.io/gorm"
+
+	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/oauth/record"
+)
+
+type sessionRow struct {
+	ID       string
+	UserID   string
+	ClientID string
+	Created  stamp `gorm:"column:created_at"`
+	AuthTime stamp
+	Revoked  stamp `gorm:"column:revoked_at"`
+}
+
+// TableName implements gorm's schema.Tabler.
+func (sessionRow) TableName() string { return "sessions" }
+
+type proofRow struct {
+	SessionID       string
+	N               int
+	Methods         list
+	AuthenticatorID string
+	At              stamp
+}
+
+// TableName implements gorm's schema.Tabler.
+func (proofRow) TableName() string { return "session_proofs" }
+
+func (p proofRow) equal(o proofRow) bool {
+	return slices.Equal(p.Methods, o.Methods) && p.AuthenticatorID == o.AuthenticatorID && p.At == o.At
+}
+
+// keepSession makes the session, or adds the proofs that it does not have yet. A
+// session that was revoked, or is another subject's, takes no proof: fault.NotFound.
+func keepSession(tx *gorm.DB, i record.Issuance) error {
+	created := i.Session.CreatedAt
+	if created.IsZero() {
+		created = i.At
+	}
+	row := sessionRow{
+		ID: i.Session.ID, UserID: i.Session.Subject, ClientID: i.Session.Client,
+		Created: at(created), AuthTime: at(record.AuthTime(i.Session.Proofs)),
+	}
+	done := tx.Exec(`INSERT INTO sessions (id, user_id, client_id, created_at, auth_time, revoked_at)
+		VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING`,
+		row.ID, row.UserID, row.ClientID, row.Created, row.AuthTime)
+	if done.Error != nil {
+		return done.Error
+	}
+	if done.RowsAffected == 0 {
+		done = tx.Exec(`UPDATE sessions SET auth_time = CASE WHEN auth_time < ? THEN ? ELSE auth_time END
+			WHERE id = ? AND user_id = ? AND client_id = ? AND revoked_at = 0`,
+			row.AuthTime, row.AuthTime, row.ID, row.UserID, row.ClientID)
+	}
+	if done.Error != nil {
+		return done.Error
+	}
+	if done.RowsAffected == 0 {
+		return fmt.Errorf("the session is over: %w", fault.NotFound)
+	}
+	return keepProofs(tx, i.Session)
+}
+
+func keepProofs(tx *gorm.DB, s record.Session) error {
+	var kept []proofRow
+	if err := tx.Where("session_id = ?", s.ID).Order("n").Find(&kept).Error; err != nil {
+		return err
+	}
+	n := len(kept)
+	for _, p := range s.Proofs {
+		row := proofRow{SessionID: s.ID, N: n, Methods: p.Methods, AuthenticatorID: p.Authenticator, At: at(p.At)}
+		if slices.ContainsFunc(kept, row.equal) {
+			continue
+		}
+		if err := tx.Create(&row).Error; err != nil {
+			return err
+		}
+		n++
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/sallyport/sallyport/pkg/audit"
+	"github.com/sallyport/sallyport/pkg/fault"
+)
+
+// transactTimeout bounds a transaction, the wait for its connection included.
+const transactTimeout = 10 * time.Second
+
+// transact runs f in a transaction. Once begun it goes on even if the request that
+// wanted it is given up: a client that hangs up must not leave half of anything, nor
+// keep the outcome from being recorded. When the commit fails the outcome is unknown,
+// and the caller must not act on it (standards 6.2).
+func (s *Store) transact(ctx context.Context, operation string, f func(tx *gorm.DB) error) error {
+	if err := ctx.Err(); err != nil {
+		return failed(operation, err)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactTimeout)
+	defer cancel()
+	return failed(operation, s.writer.WithContext(ctx).Transaction(f))
+}
+
+// administer runs a change of what nodes keep in memory: one after the other, with
+// the event and a new revision in the same transaction. When f reports that nothing
+// changed, nothing is written.
+func (s *Store) administer(ctx context.Context, e audit.Event, f func(tx *gorm.DB) (bool, error)) (bool, error) {
+	var changed bool
+	err := s.transact(ctx, string(e.Type), func(tx *gorm.DB) (err error) {
+		// Locking the revision first makes administration follow one order everywhere.
+		if err = tx.Exec("SELECT value FROM revision WHERE id = 1" + s.forUpdate()).Error; err != nil {
+			return err
+		}
+		if changed, err = f(tx); err != nil || !changed {
+			return err
+		}
+		if err = tx.Exec("UPDATE revision SET value = value + 1 WHERE id = 1").Error; err != nil {
+			return err
+		}
+		return s.record(tx, e)
+	})
+	if err != nil {
+		return false, err
+	}
+	if changed {
+		s.registry.drop()
+	}
+	return changed, nil
+}
+
+// lockUser makes transactions about one user follow one another. It returns the row,
+// or none if there is no such user.
+func (s *Store) lockUser(tx *gorm.DB, id string, none fault.Kind) (userRow, error) {
+	var u userRow
+	err := tx.Raw("SELECT * FROM users WHERE id = ? AND deleted_at = 0"+s.forUpdate(), id).Take(&u).Error
+	return u, found(none, "find the user", err)
+}
+
+// forUpdate ends a SELECT that locks its row. SQLite needs none: there a transaction
+// holds the only write lock from its beginning. NO KEY lets rows that refer to the
+// locked one be added meanwhile.
+func (s *Store) forUpdate() string {
+	if s.sqlite != "" {
+		return ""
+	}
+	return " FOR NO KEY UPDATE"
+}
