@@ -86,7 +86,7 @@ type Email struct {
 // Webhook is a service that delivers messages, called as Standard Webhooks describes.
 type Webhook struct {
 	Driver string      `yaml:"driver" required:"true" enum:"webhook|twilio" example:"webhook" doc:"The way messages are sent; twilio is not served by this version."`
-	URL    string      `yaml:"url" required:"true" example:"https://messages.example.com/send" doc:"Where messages are posted; https, or http to a loopback host."`
+	URL    string      `yaml:"url" required:"true" print:"url" example:"https://messages.example.com/send" doc:"Where messages are posted; https, or http to a loopback host."`
 	Secret secret.Text `yaml:"secret" required:"true" example:"${SMS_SECRET}" doc:"whsec_ and the base64 of a key of at least 24 bytes, which signs what is posted."`
 }
 

@@ -39,16 +39,16 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// err is nil when there are no problems: a nil Problems in an error is not nil.
-func (p Problems) err() error {
-	if len(p) == 0 {
+// sorted returns the problems of one file in the order of its lines.
+func (r *reading) sorted() Problems {
+	slices.SortStableFunc(r.problems, func(a, b Problem) int { return a.Line - b.Line })
+	return r.problems
+}
+
+// result is nil when there are no problems: a nil Problems in an error is not nil.
+func (r *reading) result() error {
+	if len(r.problems) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(p, func(a, b Problem) int {
-		if a.File != b.File {
-			return 0
-		}
-		return a.Line - b.Line
-	})
-	return p
+	return r.sorted()
 }

@@ -1,5 +1,11 @@
 package config
 
+import (
+	"fmt"
+	"reflect"
+	"slices"
+)
+
 // Profile is a set of defaults, and of settings that are refused.
 type Profile string
 
@@ -10,3 +16,118 @@ const (
 	NIST        Profile = "nist"   // SP 800-63B, AAL2
 	Strict      Profile = "strict" // in the spirit of ASVS level 3
 )
+
+// profiles in the order of the table's columns.
+var profiles = []Profile{Auth0Compat, Recommended, NIST, Strict}
+
+// A bound says how a profile holds a setting to its own value.
+type bound string
+
+const (
+	atMost  bound = "at most"
+	atLeast bound = "at least"
+	just    bound = "just"
+)
+
+// A row is a setting whose default depends on the profile.
+type row struct {
+	path     string
+	defaults [4]string // as the file would have them, in the order of profiles
+	bound    bound
+	by       []Profile // who refuses what is outside of the bound; the others only have a default
+	why      string
+}
+
+// table holds the rows of the profiles that are settings of the file. Those that are
+// about clients and users are in package config's check of a tenant file.
+var table = []row{
+	{"lifetimes.mfa_token", [4]string{"10m", "10m", "10m", "5m"}, atMost, []Profile{Strict}, "half a login is worth stealing"},
+	{"lifetimes.oob_code", [4]string{"5m", "5m", "5m", "2m"}, atMost, []Profile{Strict}, "half a login is worth stealing"},
+	{"lifetimes.access_token", [4]string{"24h", "15m", "15m", "5m"}, atMost, []Profile{Strict}, "a stolen access token works until it expires"},
+	{"tokens.dialect", [4]string{DialectAuth0, DialectRFC9068, DialectRFC9068, DialectRFC9068}, just, []Profile{Strict}, "tokens of the other form cannot be told from ID tokens by their type"},
+	{"tokens.amr", [4]string{"off", "on", "on", "on"}, just, []Profile{NIST, Strict}, "an API must be able to see how its caller authenticated"},
+	{"otp.skew", [4]string{"1", "1", "1", "0"}, just, []Profile{Strict}, "a one-time password is good for 30 seconds at most"},
+	{"recovery.codes", [4]string{"1", "1", "1", "10"}, just, []Profile{Strict}, "codes that are used up must be replaced by a person, not by themselves"},
+	{"passwords.min_length", [4]string{"8", "15", "15", "15"}, atLeast, []Profile{Strict}, "a password may have to stand alone"},
+}
+
+// value returns the profile's own value of the row.
+func (w row) value(p Profile) string { return w.defaults[slices.Index(profiles, p)] }
+
+// refusal says why the profile refuses a value, or nothing.
+func (w row) refusal(p Profile, f field, v reflect.Value) string {
+	if !slices.Contains(w.by, p) {
+		return ""
+	}
+	own := reflect.New(f.Type).Elem()
+	set(own, w.value(p))
+	if fits(w.bound, v, own) {
+		return ""
+	}
+	return fmt.Sprintf("profile %s takes %s %s, because %s; change it, or choose another profile", p, w.bound, w.value(p), w.why)
+}
+
+func fits(b bound, v, own reflect.Value) bool {
+	switch b {
+	case atMost:
+		return v.Int() <= own.Int()
+	case atLeast:
+		return v.Int() >= own.Int()
+	default:
+		return v.Equal(own)
+	}
+}
+
+// refuse reports what contradicts the profile.
+func (r *reading) refuse(c *Config) {
+	for _, w := range table {
+		f, v, _ := setting(reflect.ValueOf(c).Elem(), w.path)
+		if text := w.refusal(c.Profile, f, v); text != "" {
+			r.object(w.path, text)
+		}
+	}
+}
+
+// Default returns the settings of a profile where a file says nothing. It is not
+// complete: what a file must say is empty.
+func Default(p Profile) *Config {
+	c := &Config{Profile: p}
+	(&reading{lines: map[string]int{}}).settle(reflect.ValueOf(c).Elem(), "", p)
+	return c
+}
+
+// settle gives every setting that the file leaves open its default.
+func (r *reading) settle(section reflect.Value, path string, p Profile) {
+	for _, f := range fields(section.Type()) {
+		at, v := join(path, f.key), f.in(section)
+		_, nested := f.section()
+		_, list := f.element()
+		switch {
+		case nested && v.Kind() == reflect.Pointer:
+			if !v.IsNil() {
+				r.settle(v.Elem(), at, p)
+			}
+		case nested:
+			r.settle(v, at, p)
+		case list:
+			for i := range v.Len() {
+				r.settle(v.Index(i), fmt.Sprintf("%s[%d]", at, i), p)
+			}
+		default:
+			r.settleOne(f, v, at, p)
+		}
+	}
+}
+
+func (r *reading) settleOne(f field, v reflect.Value, path string, p Profile) {
+	if _, stands := r.lines[path]; stands {
+		return
+	}
+	text := f.Tag.Get("default")
+	if i := slices.IndexFunc(table, func(w row) bool { return w.path == path }); i >= 0 {
+		text = table[i].value(p)
+	}
+	if text != "" && v.IsZero() {
+		set(v, text)
+	}
+}

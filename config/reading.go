@@ -1,6 +1,202 @@
 package config
 
-// confidential is the type of a client that has a secret.
-const confidential = "confidential"
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
 
-type reading struct{}
+	"go.yaml.in/yaml/v3"
+)
+
+// Limits on what is read at all: a configuration is small, and so is a secret.
+const (
+	fileLimit   = 4 << 20
+	secretLimit = 64 << 10
+)
+
+// A reading is the reading of one file: its problems, and where its settings stand.
+type reading struct {
+	file     string
+	getenv   func(string) (string, bool)
+	lines    map[string]int // by path, of all that stands in the file
+	problems Problems
+	blamed   []string // paths with a problem: nothing more is said of them later
+	bytes    []byte
+	filled   []string // what came from outside: variables, secrets in files
+}
+
+func newReading(file string, getenv func(string) (string, bool)) *reading {
+	return &reading{file: file, getenv: getenv, lines: map[string]int{}}
+}
+
+// fail adds a problem at a line.
+func (r *reading) fail(line int, path, text string) {
+	r.problems = append(r.problems, Problem{File: r.file, Line: line, Path: oneLine(path), Text: oneLine(text)})
+	if path != "" {
+		r.blamed = append(r.blamed, path)
+	}
+}
+
+// oneLine keeps what came from a file from spreading over a terminal.
+func oneLine(text string) string {
+	return strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) {
+			return '\uFFFD'
+		}
+		return c
+	}, text)
+}
+
+// object adds a problem with a value that could be read. It stays silent where a value
+// could not be read: that has been said, and more would be guessing.
+func (r *reading) object(path, text string) {
+	if !r.sound(path) {
+		return
+	}
+	r.fail(r.line(path), path, text)
+}
+
+// sound reports whether there is no problem with the path, with what it is part of or
+// with its parts.
+func (r *reading) sound(path string) bool {
+	return !slices.ContainsFunc(r.blamed, func(b string) bool { return within(path, b) || within(b, path) })
+}
+
+func within(path, section string) bool {
+	rest, ok := strings.CutPrefix(path, section)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+// line is where the path stands in the file, or else the section it belongs into.
+func (r *reading) line(path string) int {
+	for path != "" {
+		if line, ok := r.lines[path]; ok {
+			return line
+		}
+		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+	}
+	return 1
+}
+
+// objectTo adds the errors of a Validate, each "key: text" relative to prefix.
+func (r *reading) objectTo(prefix string, err error) {
+	if err == nil {
+		return
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // errors.Join itself is looked for, not something in its chain
+		for _, e := range joined.Unwrap() {
+			r.objectTo(prefix, e)
+		}
+		return
+	}
+	key, text, ok := strings.Cut(err.Error(), ": ")
+	if !ok {
+		key, text = "", err.Error()
+	}
+	r.object(join(prefix, key), text)
+}
+
+// parse reads the file and returns the mapping that it is, or nil after a problem.
+func (r *reading) parse() *yaml.Node {
+	content, err := readLimited(r.file, fileLimit)
+	if err != nil {
+		r.fail(0, "", err.Error())
+		return nil
+	}
+	r.bytes = content
+	dec := yaml.NewDecoder(bytes.NewReader(content))
+	var doc, second yaml.Node
+	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
+		r.fail(1, "", "is empty")
+		return nil
+	} else if err != nil {
+		r.syntax(err)
+		return nil
+	}
+	if err := dec.Decode(&second); err == nil {
+		r.fail(second.Line, "", "a second document begins here; keep one document in a file")
+	} else if !errors.Is(err, io.EOF) {
+		r.syntax(err)
+	}
+	root := doc.Content[0]
+	if root.Kind != yaml.MappingNode {
+		r.fail(root.Line, "", "must be a mapping of keys to values")
+		return nil
+	}
+	return root
+}
+
+var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
+
+func (r *reading) syntax(err error) {
+	line, text := 1, err.Error()
+	if m := yamlError.FindStringSubmatch(text); m != nil {
+		text = m[2]
+		if n, err := strconv.Atoi(m[1]); err == nil {
+			line = n
+		}
+	}
+	r.fail(line, "", "is not YAML: "+text)
+}
+
+// digest is the SHA-256 of the file and of all that came into it from outside. With
+// nothing from outside it is what sha256sum prints.
+func (r *reading) digest() string {
+	h := sha256.New()
+	h.Write(r.bytes)
+	for _, s := range r.filled {
+		fmt.Fprintf(h, "\x00%d:%s", len(s), s)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// beside resolves a path that a file names relative to that file.
+func (r *reading) beside(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(r.file), path)
+}
+
+// fileProblem says why a path is no file that can be read, or nothing.
+func fileProblem(path string) string {
+	switch at, err := os.Stat(path); {
+	case errors.Is(err, os.ErrNotExist):
+		return "there is no file " + path
+	case err != nil:
+		return fmt.Sprintf("cannot read %s: %v", path, errors.Unwrap(err))
+	case at.IsDir():
+		return path + " is a folder; name a file"
+	default:
+		return ""
+	}
+}
+
+func readLimited(path string, limit int64) ([]byte, error) {
+	if text := fileProblem(path); text != "" {
+		return nil, errors.New(text)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", path, errors.Unwrap(err))
+	}
+	defer f.Close() //nolint:errcheck // what was read is read
+	content, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", path, errors.Unwrap(err))
+	}
+	if int64(len(content)) > limit {
+		return nil, fmt.Errorf("%s is larger than %d KiB", path, limit>>10)
+	}
+	return content, nil
+}

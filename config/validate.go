@@ -1,0 +1,150 @@
+package config
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/mail"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/pkg/server"
+)
+
+// Bounds of lifetimes and keys.
+const (
+	longestAccess  = 24 * time.Hour
+	longestRefresh = 365 * 24 * time.Hour
+	webhookKey     = 24 // bytes (Standard Webhooks)
+)
+
+// Validate reports everything that is wrong, each error as "key: text".
+func (l Lifetimes) Validate() error {
+	errs := []error{l.MFA.Validate()}
+	check := func(key string, value, longest time.Duration) {
+		if value < time.Second || value > longest {
+			errs = append(errs, fmt.Errorf("%s: must be between 1s and %s", key, short(longest)))
+		}
+	}
+	check("access_token", l.AccessToken, longestAccess)
+	check("id_token", l.IDToken, longestAccess)
+	check("refresh_token", l.RefreshToken, longestRefresh)
+	return errors.Join(errs...)
+}
+
+// Validate reports everything that is wrong, each error as "key: text".
+func (d Delivery) Validate() error {
+	var errs []error
+	if d.Email != nil {
+		errs = append(errs, inside("email", d.Email.Validate()))
+	}
+	if d.SMS != nil {
+		errs = append(errs, inside("sms", d.SMS.Validate()))
+	}
+	if d.Voice != nil {
+		errs = append(errs, inside("voice", d.Voice.Validate()))
+	}
+	if d.Push != nil && d.Push.FCM != nil {
+		errs = append(errs, inside("push.fcm", d.Push.FCM.Validate()))
+	}
+	return errors.Join(errs...)
+}
+
+// inside puts the name of a section before each error of its Validate.
+func inside(section string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var errs []error
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		errs = append(errs, errors.New(section+"."+line))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate reports everything that is wrong, each error as "key: text".
+func (e Email) Validate() error {
+	var errs []error
+	if _, err := netip.ParseAddr(e.Host); err != nil && strings.ContainsAny(e.Host, ":/ ") {
+		errs = append(errs, errors.New("host: must be a host name alone; the port is a setting of its own"))
+	}
+	if e.TLS == "none" && !server.Loopback(e.Host) {
+		errs = append(errs, errors.New("tls: none is for loopback hosts only, codes would travel readable; use starttls or implicit"))
+	}
+	if _, err := mail.ParseAddress(e.From); err != nil {
+		errs = append(errs, errors.New("from: must be an address, as in Example <no-reply@example.com>"))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate reports everything that is wrong, each error as "key: text".
+func (w Webhook) Validate() error {
+	if w.Driver == "twilio" {
+		return errors.New("driver: twilio is not served by this version; use webhook")
+	}
+	var errs []error
+	if err := httpsOrLoopback(w.URL); err != nil {
+		errs = append(errs, fmt.Errorf("url: %w", err))
+	}
+	encoded, ok := strings.CutPrefix(w.Secret.Reveal(), "whsec_")
+	key, err := base64.StdEncoding.DecodeString(encoded)
+	if !ok || err != nil {
+		errs = append(errs, errors.New("secret: must be whsec_ followed by base64"))
+	} else if len(key) < webhookKey {
+		errs = append(errs, fmt.Errorf("secret: is weak; it must hold at least %d bytes in base64", webhookKey))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate reports everything that is wrong, each error as "key: text".
+func (f FCM) Validate() error {
+	var errs []error
+	if err := httpsOrLoopback(f.Endpoint); err != nil {
+		errs = append(errs, fmt.Errorf("endpoint: %w", err))
+	}
+	var account struct {
+		Project  string `json:"project_id"`
+		Email    string `json:"client_email"`
+		Key      string `json:"private_key"`
+		TokenURI string `json:"token_uri"`
+	}
+	content, err := readLimited(f.CredentialsFile, secretLimit)
+	if err != nil || json.Unmarshal(content, &account) != nil {
+		return errors.Join(append(errs, errors.New("credentials_file: is not the JSON of a service account"))...)
+	}
+	if account.Project == "" || account.Email == "" || account.Key == "" {
+		errs = append(errs, errors.New("credentials_file: must hold project_id, client_email and private_key"))
+	}
+	if httpsOrLoopback(account.TokenURI) != nil {
+		errs = append(errs, errors.New("credentials_file: its token_uri must be https, or http to a loopback host"))
+	}
+	return errors.Join(errs...)
+}
+
+func httpsOrLoopback(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Hostname() == "":
+		return errors.New("must be a URL with a host")
+	case u.User != nil || u.Fragment != "":
+		return errors.New("must have neither a user nor a fragment")
+	case u.Scheme != "https" && (u.Scheme != "http" || !server.Loopback(u.Hostname())):
+		return errors.New("must begin with https://; http:// is for loopback hosts only")
+	}
+	return nil
+}
+
+// short writes a duration without the parts that are zero.
+func short(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
