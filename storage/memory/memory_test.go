@@ -3,6 +3,7 @@ package memory_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -70,4 +71,43 @@ func TestZeroOptions(t *testing.T) {
 	if _, err := s.Transaction(t.Context(), "a"); err != nil {
 		t.Error(err)
 	}
+}
+
+// However ends and expiries mix, just the live entries take room.
+func TestRoomIsThatOfTheLiving(t *testing.T) {
+	const entries = 300
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	now := start
+	s := memory.New(memory.Options{Max: entries, Now: func() time.Time { return now }})
+	chance := rand.New(rand.NewPCG(1, 2))
+	create := func(id string, lifetime int) error {
+		ends := start.Add(time.Duration(lifetime) * time.Second)
+		return s.CreateTransaction(t.Context(), mfa.Transaction{ID: id, ExpiresAt: ends})
+	}
+	lifetimes := chance.Perm(entries)
+	for i, lifetime := range lifetimes {
+		if err := create(fmt.Sprint(i), lifetime+1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	living := entries
+	now = start.Add(entries / 2 * time.Second)
+	for i, lifetime := range lifetimes {
+		over := lifetime+1 <= entries/2
+		ended := chance.IntN(2) == 0
+		if ended {
+			if err := s.EndTransaction(t.Context(), fmt.Sprint(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if over || ended {
+			living--
+		}
+	}
+	for i := range entries - living {
+		if err := create(fmt.Sprint("new", i), 2*entries); err != nil {
+			t.Fatalf("with %d of %d living, new number %d: %v", living, entries, i, err)
+		}
+	}
+	wantFull(t, create("one more", 2*entries))
 }
