@@ -164,7 +164,7 @@ func TestSilentServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	t.Cleanup(func() { _ = l.Close() })
 	began := time.Now()
 	_, err = redis.Open(t.Context(), redis.Options{URL: secret.New("redis://:pomegranate@" + l.Addr().String())})
 	wantUnavailable(t, "open", err)

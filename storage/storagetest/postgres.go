@@ -24,7 +24,7 @@ type cluster struct {
 	address  string // postgres://user:password@127.0.0.1:port
 }
 
-//nolint:gochecknoglobals // one cluster for a test binary; it ends with it
+// sharedCluster is the one cluster of this test binary; it ends with it.
 var sharedCluster = sync.OnceValues(startCluster)
 
 // Postgres makes an empty database for one test and returns its URL:
@@ -54,7 +54,7 @@ func Postgres(t testing.TB) string {
 // searches it for secrets.
 func PostgresDump(t testing.TB, url string) string {
 	t.Helper()
-	sql, err := exec.CommandContext(t.Context(), filepath.Join(postgresPrograms(), "pg_dump"), url).Output() //nolint:gosec // a test's own database
+	sql, err := exec.CommandContext(t.Context(), filepath.Join(postgresPrograms(), "pg_dump"), url).Output()
 	if err != nil {
 		t.Fatalf("storagetest: pg_dump: %v", err)
 	}
@@ -129,7 +129,7 @@ func (c *cluster) initialize(as *syscall.Credential, password string) (string, e
 			}
 		}
 	}
-	cmd := exec.Command(filepath.Join(c.programs, "initdb"), "--pgdata="+filepath.Join(folder, "pg"), //nolint:gosec // found by us
+	cmd := exec.Command(filepath.Join(c.programs, "initdb"), "--pgdata="+filepath.Join(folder, "pg"),
 		"--username=sallyport", "--pwfile="+file, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync")
 	cmd.Dir = folder
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
@@ -167,7 +167,7 @@ func (c *cluster) url(database string) string {
 
 // run runs one of PostgreSQL's own client programs.
 func (c *cluster) run(ctx context.Context, program string, args ...string) error {
-	out, err := exec.CommandContext(ctx, filepath.Join(c.programs, program), args...).CombinedOutput() //nolint:gosec // found by us
+	out, err := exec.CommandContext(ctx, filepath.Join(c.programs, program), args...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("storagetest: %s: %w\n%s", program, err, out)
 	}

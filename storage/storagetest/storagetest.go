@@ -39,7 +39,7 @@ func missing(t testing.TB, program string) {
 func freePort() (int, error) {
 	var err error
 	for range 100 {
-		port := 15000 + rand.IntN(17000) //nolint:gosec // a port is not a secret
+		port := 15000 + rand.IntN(17000)
 		var l net.Listener
 		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
 			return port, l.Close()

@@ -20,7 +20,7 @@ func TestRedisStopsAndStarts(t *testing.T) {
 	}
 	options.MaxRetries, options.DialerRetries = -1, 1
 	c := redis.NewClient(options)
-	defer c.Close()
+	t.Cleanup(func() { _ = c.Close() })
 	if err := c.Set(t.Context(), "a", "b", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestRedisWantsItsPassword(t *testing.T) {
 	}
 	options.Password = ""
 	c := redis.NewClient(options)
-	defer c.Close()
+	t.Cleanup(func() { _ = c.Close() })
 	if err := c.Ping(t.Context()).Err(); err == nil || !strings.Contains(err.Error(), "NOAUTH") {
 		t.Errorf("without a password: %v, want NOAUTH", err)
 	}
