@@ -24,6 +24,7 @@ type Options struct {
 	Handles        *Handles
 	Lifetime       time.Duration // of an mfa_token
 	Enrolling      time.Duration // how long an association waits for its first proof
+	Requirements   bool          // say in mfa_required which factors there are (Q3)
 	Now            func() time.Time
 }
 
@@ -57,10 +58,11 @@ func (v *Verifier) Begin(ctx context.Context, l Login, d Demand) (Clearance, err
 	if err != nil {
 		return Clearance{}, err
 	}
-	return Clearance{}, &fault.Details{Kind: fault.MFARequired, Extra: map[string]any{
-		"mfa_token":        token.Reveal(),
-		"mfa_requirements": requirements(all, v.Factors),
-	}}
+	members := map[string]any{"mfa_token": token.Reveal()}
+	if v.Requirements {
+		members["mfa_requirements"] = requirements(all, v.Factors)
+	}
+	return Clearance{}, &fault.Details{Kind: fault.MFARequired, Extra: members}
 }
 
 // open begins a transaction and returns its mfa_token.

@@ -54,7 +54,7 @@ func (i *Issuer) Read(ctx context.Context, token secret.Text, audience string) (
 	}
 	var c claims
 	if err := i.o.Signer.Verify(token.Reveal(), kind, &c); err != nil {
-		return Access{}, &fault.Details{Kind: fault.BadAccessToken, Err: err}
+		return Access{}, fault.Because(fault.BadAccessToken, err)
 	}
 	now := i.o.Now()
 	if c.Issuer != i.o.URL || c.ID == "" || !slices.Contains(c.Audience, audience) || !now.Before(time.Unix(c.Expires, 0)) {

@@ -1,0 +1,150 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sallyport/sallyport/config"
+	"github.com/sallyport/sallyport/pkg/audit"
+	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/identity"
+	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/storage/sqlstore"
+)
+
+// The settings that applying a tenant file keeps.
+const (
+	tenantName   = "tenant.name"
+	tenantDigest = "tenant.digest:" // and the name of the tenant
+)
+
+// Apply makes the database serve what a tenant file says, and returns what it changed,
+// a line each. A file that was applied before and has not changed since is skipped by
+// its digest. What was made in another way than by a file is left alone, and so is
+// everything that the file no longer mentions.
+func Apply(
+	ctx context.Context, sql *sqlstore.Store, passwords *identity.Passwords, t *config.Tenant, now time.Time,
+) ([]string, error) {
+	key := tenantDigest + t.Name
+	before, err := sql.Setting(ctx, key)
+	if err != nil || before == t.Digest {
+		return nil, err
+	}
+	a := application{sql: sql, passwords: passwords, now: now.UTC().Truncate(time.Millisecond)}
+	for _, step := range []func(context.Context, *config.Tenant) error{a.name, a.apis, a.clients, a.users} {
+		if err := step(ctx, t); err != nil {
+			return a.changes, err
+		}
+	}
+	// Last, so that a file that was applied in part is applied again.
+	return a.changes, sql.SetSetting(ctx, key, t.Digest)
+}
+
+type application struct {
+	sql       *sqlstore.Store
+	passwords *identity.Passwords
+	now       time.Time
+	changes   []string
+}
+
+func (a *application) changed(format string, args ...any) {
+	a.changes = append(a.changes, fmt.Sprintf(format, args...))
+}
+
+func (a *application) event(t audit.Type, subject, client, reason string) audit.Event {
+	return audit.Event{At: a.now, Type: t, Success: true, Subject: subject, Client: client, Reason: reason, Grant: "apply"}
+}
+
+func (a *application) name(ctx context.Context, t *config.Tenant) error {
+	before, err := a.sql.Setting(ctx, tenantName)
+	if err != nil || before == t.Name {
+		return err
+	}
+	a.changed("tenant name: %s", t.Name)
+	return a.sql.SetSetting(ctx, tenantName, t.Name)
+}
+
+func (a *application) apis(ctx context.Context, t *config.Tenant) error {
+	for _, api := range t.APIs {
+		changed, err := a.sql.SaveAPI(ctx, api.API(), a.event(audit.APIChanged, "", "", api.Audience))
+		if err != nil {
+			return fmt.Errorf("api %s: %w", api.Audience, err)
+		}
+		if changed {
+			a.changed("api %s", api.Audience)
+		}
+	}
+	return nil
+}
+
+func (a *application) clients(ctx context.Context, t *config.Tenant) error {
+	for _, c := range t.Clients {
+		e := a.event(audit.ClientChanged, "", c.ID, "saved")
+		changed, err := a.sql.SaveClient(ctx, c.Client(), e)
+		if err == nil && c.Disabled {
+			e.Reason = "disabled"
+			err = a.sql.SetClientDisabled(ctx, c.ID, true, e)
+		}
+		if err != nil {
+			return fmt.Errorf("client %s: %w", c.ID, err)
+		}
+		if changed {
+			a.changed("client %s", c.ID)
+		}
+	}
+	return nil
+}
+
+func (a *application) users(ctx context.Context, t *config.Tenant) error {
+	for _, u := range t.Users {
+		if err := a.user(ctx, u); err != nil {
+			return fmt.Errorf("user %s: %w", u.ID, err)
+		}
+	}
+	return nil
+}
+
+// user creates a user, or brings one up to date that a file created. The password is
+// set at creation and never again: its owner may have changed it since.
+func (a *application) user(ctx context.Context, u config.TenantUser) error {
+	want := identity.User{
+		ID: u.ID, Username: u.Username, Email: u.Email, EmailVerified: u.EmailVerified,
+		PhoneNumber: u.PhoneNumber, Name: u.Name, Blocked: u.Blocked,
+	}
+	by, err := a.sql.UserManagedBy(ctx, u.ID)
+	switch {
+	case errors.Is(err, fault.NotFound):
+		return a.create(ctx, u, want)
+	case err != nil || by != record.ManagedByFile:
+		return err
+	}
+	changed, err := a.sql.UpdateUser(ctx, want, a.event(audit.UserChanged, u.ID, "", "updated"))
+	if err != nil {
+		return err
+	}
+	if changed {
+		a.changed("user %s", u.ID)
+	}
+	if u.Blocked {
+		return a.sql.SetUserBlocked(ctx, u.ID, true, a.event(audit.UserChanged, u.ID, "", "blocked"))
+	}
+	return nil
+}
+
+func (a *application) create(ctx context.Context, u config.TenantUser, want identity.User) error {
+	hash := u.PasswordHash.Reveal()
+	if !u.Password.Empty() {
+		var err error
+		if hash, err = a.passwords.Hash(ctx, u.Password); err != nil {
+			return err
+		}
+	}
+	e := a.event(audit.UserChanged, u.ID, "", "created")
+	if err := a.sql.CreateUser(ctx, want, hash, record.ManagedByFile, e); err != nil {
+		return err
+	}
+	a.changed("user %s (new)", u.ID)
+	return nil
+}

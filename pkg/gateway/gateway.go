@@ -1,0 +1,160 @@
+// Package gateway composes the gateway: configuration in, running server out. It is
+// the only package that knows everyone; factors.go and storage.go hold the full lists
+// of what there is to choose from.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/sallyport/sallyport/config"
+	"github.com/sallyport/sallyport/grants"
+	"github.com/sallyport/sallyport/pkg/identity"
+	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/oauth"
+	"github.com/sallyport/sallyport/pkg/secret"
+	"github.com/sallyport/sallyport/pkg/server"
+	"github.com/sallyport/sallyport/pkg/signer"
+)
+
+// Options are what a gateway is made from; all are needed.
+type Options struct {
+	Config  *config.Config
+	Tenants []*config.Tenant
+	Log     *slog.Logger
+	Now     func() time.Time
+	Random  io.Reader
+}
+
+// Gateway is a gateway that is ready to serve.
+type Gateway struct {
+	Options
+	Public     http.Handler // the OAuth and MFA endpoints
+	Management http.Handler // /livez and /readyz
+
+	stores *stores
+	signer *signer.Signer
+	tenant atomic.Pointer[string] // its name, as authenticator apps show it
+}
+
+// New opens the stores, migrates the database, applies the tenant files and makes
+// signing keys where there are none. Close it when it is no longer needed.
+func New(ctx context.Context, o Options) (*Gateway, error) {
+	ring, err := secret.LoadRing(o.Config.Secrets.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{Options: o}
+	if g.stores, err = openStores(ctx, o, ring); err != nil {
+		return nil, err
+	}
+	if err := g.start(ctx, ring); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	return g, nil
+}
+
+// Close lets go of the stores.
+func (g *Gateway) Close() error { return g.stores.close() }
+
+func (g *Gateway) start(ctx context.Context, ring *secret.Ring) error {
+	if err := g.stores.sql.Migrate(ctx); err != nil {
+		return fmt.Errorf("migrate the database: %w", err)
+	}
+	users, err := newPasswords(g.Options, g.stores.sql)
+	if err != nil {
+		return err
+	}
+	for _, t := range g.Tenants {
+		changes, err := Apply(ctx, g.stores.sql, users, t, g.Now())
+		if err != nil {
+			return fmt.Errorf("apply %s: %w", t.File, err)
+		}
+		for _, c := range changes {
+			g.Log.InfoContext(ctx, "applied", slog.String("file", t.File), slog.String("change", c))
+		}
+	}
+	if err := g.named(ctx); err != nil {
+		return err
+	}
+	g.signer = signer.New(signer.Options{Store: g.stores.sql, Now: g.Now, Log: g.Log})
+	if err := g.signer.EnsureKeys(ctx); err != nil {
+		return fmt.Errorf("load the signing keys: %w", err)
+	}
+	g.Public = g.compose(ring, users).Handler()
+	g.Management = server.ManagementHandler(g.stores.sql.Ping, g.stores.state.Ping)
+	return nil
+}
+
+// named reads the name of the tenant, which may have been applied from another node.
+func (g *Gateway) named(ctx context.Context) error {
+	name, err := g.stores.sql.Setting(ctx, tenantName)
+	if err != nil {
+		return fmt.Errorf("read the tenant's name: %w", err)
+	}
+	if name == "" {
+		name = "Sallyport"
+	}
+	g.tenant.Store(&name)
+	return nil
+}
+
+// newPasswords makes the verifier of the first factor.
+func newPasswords(o Options, users identity.UserStore) (*identity.Passwords, error) {
+	c := o.Config.Passwords
+	p, err := identity.NewPasswords(identity.Options{
+		Users:  users,
+		Gate:   identity.NewGate(c.HashingConcurrency, c.Queue),
+		Params: identity.Params{Memory: c.Argon2.Memory, Time: c.Argon2.Time, Threads: c.Argon2.Parallelism},
+		Now:    o.Now,
+		Log:    o.Log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("passwords: %w", err)
+	}
+	return p, nil
+}
+
+// compose wires the domain to the token endpoint and the MFA API.
+func (g *Gateway) compose(ring *secret.Ring, users identity.Verifier) *server.Server {
+	c, sql := g.Config, g.stores.sql
+	url := c.Server.PublicURL
+	domain := mfa.Options{
+		Factors:        g.factors(),
+		Authenticators: sql,
+		Transactions:   g.stores.state,
+		Failures:       sql,
+		Audit:          sql,
+		Handles:        &mfa.Handles{Ring: ring, Random: g.Random},
+		Lifetime:       c.Lifetimes.MFA.TokenLifetime,
+		Enrolling:      mfa.Window,
+		Requirements:   c.Errors.MFARequirements,
+		Now:            g.Now,
+	}
+	verifier := mfa.NewVerifier(domain)
+	issuer := oauth.NewIssuer(oauth.Options{
+		URL: url, Manage: grants.MFAAudience(url), Signer: g.signer, Store: sql, Registry: sql, Users: sql,
+		Lifetimes: oauth.Lifetimes{
+			Access: c.Lifetimes.AccessToken, ID: c.Lifetimes.IDToken, Refresh: c.Lifetimes.RefreshToken, Manage: manageLifetime,
+		},
+		Dialect: oauth.Dialect(c.Tokens.Dialect), AMR: c.Tokens.AMR, Now: g.Now, Random: g.Random,
+	})
+	options := grants.Options{Registry: sql, Users: users, Verifier: verifier, Issuer: issuer, URL: url}
+	clients := &oauth.Authenticator{Registry: sql}
+	return server.New(server.Options{
+		URL: url, Proxies: c.Server.TrustedProxies,
+		Provider: oauth.NewProvider(clients, grants.NewPassword(options), grants.NewMFA(options)),
+		Clients:  clients, Verifier: verifier, Registrar: mfa.NewRegistrar(domain),
+		Issuer: issuer, Users: sql, JWKS: g.signer.JWKS, Types: c.Errors.MFARequirements,
+		Log: g.Log, Now: g.Now,
+	})
+}
+
+// manageLifetime is that of an access token for /mfa/; the contract fixes it.
+const manageLifetime = 10 * time.Minute

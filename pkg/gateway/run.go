@@ -1,0 +1,124 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// The limits of a connection (B-72) and the patience of a stop.
+const (
+	headerTimeout  = 5 * time.Second
+	readTimeout    = 10 * time.Second
+	writeTimeout   = 15 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 16 << 10
+	stopTimeout    = 10 * time.Second
+	sweepInterval  = time.Minute
+)
+
+// Run listens where the configuration says and serves until ctx ends.
+func (g *Gateway) Run(ctx context.Context) error {
+	public, err := g.listen(ctx, g.Config.Server.Listen)
+	if err != nil {
+		return err
+	}
+	management, err := g.listen(ctx, g.Config.Server.Management.Listen)
+	if err != nil {
+		return errors.Join(err, public.Close())
+	}
+	return g.Serve(ctx, public, management)
+}
+
+func (g *Gateway) listen(ctx context.Context, address string) (net.Listener, error) {
+	var c net.ListenConfig
+	l, err := c.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return l, nil
+}
+
+// Serve serves on two listeners until ctx ends; then it finishes the requests that it
+// has and returns nil.
+func (g *Gateway) Serve(ctx context.Context, public, management net.Listener) error {
+	if t := g.Config.Server.TLS; t != nil {
+		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		if err != nil {
+			return fmt.Errorf("load the certificate: %w", err)
+		}
+		public = tls.NewListener(public, &tls.Config{
+			MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"},
+		})
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var running sync.WaitGroup
+	running.Go(func() { g.stores.sql.Watch(ctx, g.changed) })
+	running.Go(func() { g.sweep(ctx) })
+	servers := []*http.Server{g.httpServer(g.Public), g.httpServer(g.Management)}
+	for i, l := range []net.Listener{public, management} {
+		running.Go(func() {
+			if err := servers[i].Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				stop(fmt.Errorf("serve %s: %w", l.Addr(), err))
+			}
+		})
+	}
+	g.Log.InfoContext(ctx, "serving", slog.String("issuer", g.Config.Server.PublicURL),
+		slog.String("listen", public.Addr().String()), slog.String("management", management.Addr().String()))
+	<-ctx.Done()
+	err := g.stop(ctx, servers)
+	running.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return errors.Join(cause, err)
+	}
+	return err
+}
+
+// stop lets the requests under way finish; ctx has ended.
+func (g *Gateway) stop(ctx context.Context, servers []*http.Server) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	var errs []error
+	for _, s := range servers {
+		errs = append(errs, s.Shutdown(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+func (g *Gateway) httpServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: slog.NewLogLogger(g.Log.Handler(), slog.LevelWarn),
+	}
+}
+
+// changed follows what another node, or the command line, changed in the database.
+func (g *Gateway) changed(ctx context.Context) {
+	if err := errors.Join(g.signer.Reload(ctx), g.named(ctx)); err != nil {
+		g.Log.ErrorContext(ctx, "a change could not be followed", slog.Any("cause", err))
+	}
+}
+
+// sweep removes what is over, once a minute.
+func (g *Gateway) sweep(ctx context.Context) {
+	ticker := time.NewTicker(sweepInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if err := g.stores.sql.Sweep(ctx, g.Now()); err != nil && ctx.Err() == nil {
+			g.Log.WarnContext(ctx, "sweep failed", slog.Any("cause", err))
+		}
+	}
+}

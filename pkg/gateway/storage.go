@@ -1,0 +1,94 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/secret"
+	"github.com/sallyport/sallyport/storage/memory"
+	"github.com/sallyport/sallyport/storage/redis"
+	"github.com/sallyport/sallyport/storage/sqlstore"
+)
+
+// state is a store of what is short-lived.
+type state interface {
+	mfa.TransactionStore
+	Ping(ctx context.Context) error
+	Close() error
+}
+
+// stores are the backends in use.
+type stores struct {
+	sql   *sqlstore.Store
+	state state
+	lock  *os.File // held while a SQLite database is served; nil otherwise
+}
+
+// openStores opens what the configuration names. A SQLite database takes one gateway.
+func openStores(ctx context.Context, o Options, ring *secret.Ring) (*stores, error) {
+	s := &stores{}
+	var err error
+	if path, ok := o.Config.Database.SQLitePath(); ok {
+		if s.lock, err = lockFile(path + ".lock"); err != nil {
+			return nil, err
+		}
+	}
+	if s.sql, err = OpenSQL(ctx, o, ring); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	if o.Config.Redis.Embedded() {
+		s.state = memory.New(memory.Options{Now: o.Now})
+	} else if s.state, err = openRedis(ctx, o); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func openRedis(ctx context.Context, o Options) (state, error) {
+	r, err := redis.Open(ctx, redis.Options{URL: o.Config.Redis.URL, Now: o.Now})
+	if err != nil {
+		return nil, fmt.Errorf("open redis.url: %w", err)
+	}
+	return r, nil
+}
+
+// OpenSQL opens the database alone, as administration needs it; a gateway may be
+// serving it at the same time.
+func OpenSQL(ctx context.Context, o Options, ring *secret.Ring) (*sqlstore.Store, error) {
+	s, err := sqlstore.Open(ctx, sqlstore.Options{URL: o.Config.Database.URL, Ring: ring, Now: o.Now, Log: o.Log})
+	if err != nil {
+		return nil, fmt.Errorf("open database.url: %w", err)
+	}
+	return s, nil
+}
+
+func (s *stores) close() error {
+	var errs []error
+	if s.state != nil {
+		errs = append(errs, s.state.Close())
+	}
+	if s.sql != nil {
+		errs = append(errs, s.sql.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// lockFile keeps a second gateway away from a SQLite database: two would each keep
+// their own logins under way.
+func lockFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the database: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s is held by another gateway; SQLite takes one, use PostgreSQL for more", path), f.Close())
+	}
+	return f, nil
+}
