@@ -132,3 +132,9 @@ func unavailable(operation string, err error) error {
 		Kind: fault.Unavailable, RetryAfter: retryAfter, Err: fmt.Errorf("memory: %s: %w", operation, err),
 	}
 }
+
+// Ping reports that the store is there, which it always is.
+func (*Store) Ping(context.Context) error { return nil }
+
+// Close does nothing: there is nothing to let go of.
+func (*Store) Close() error { return nil }
