@@ -3,6 +3,7 @@ package config
 import (
 	"time"
 
+	"github.com/sallyport/sallyport/config/strict"
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/mfa/otp"
@@ -33,7 +34,7 @@ type Config struct {
 	Throttle    throttle.Config `yaml:"throttle" doc:"Limits on attempts."`
 	Delivery    Delivery        `yaml:"delivery" doc:"How messages reach people. Validated, but not served by this version."`
 
-	read *reading // where the settings stand in the file
+	read *strict.File // where the settings stand in the file
 }
 
 // Secrets says where the key ring is.

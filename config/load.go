@@ -3,17 +3,24 @@ package config
 import (
 	"crypto/tls"
 	"fmt"
-	"reflect"
+	"io"
 	"slices"
 
+	"github.com/sallyport/sallyport/config/strict"
 	"github.com/sallyport/sallyport/pkg/secret"
+)
+
+// Problem is one thing that is wrong in a file, and Problems all of them.
+type (
+	Problem  = strict.Problem
+	Problems = strict.Problems
 )
 
 // Load reads and checks a configuration file. ${NAME} in a value is filled from getenv,
 // os.LookupEnv outside tests. The error is [Problems]: everything that is wrong.
 func Load(path string, getenv func(string) (string, bool)) (*Config, error) {
 	c := load(path, getenv)
-	if err := c.read.result(); err != nil {
+	if err := c.read.Err(); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -22,7 +29,7 @@ func Load(path string, getenv func(string) (string, bool)) (*Config, error) {
 // LoadTenant reads and checks a tenant file. The error is [Problems].
 func LoadTenant(path string, getenv func(string) (string, bool)) (*Tenant, error) {
 	t := loadTenant(path, getenv, places{})
-	if err := t.read.result(); err != nil {
+	if err := t.read.Err(); err != nil {
 		return nil, err
 	}
 	return t, nil
@@ -32,16 +39,16 @@ func LoadTenant(path string, getenv func(string) (string, bool)) (*Tenant, error
 // whether they go together. The error is [Problems] of all files.
 func Check(path string, getenv func(string) (string, bool)) (*Config, []*Tenant, error) {
 	c := load(path, getenv)
-	problems := c.read.sorted()
+	problems := c.read.Problems()
 	var tenants []*Tenant
 	seen := places{}
 	for i, file := range c.TenantFiles {
-		if !c.read.sound(fmt.Sprintf("tenant_files[%d]", i)) {
+		if !c.read.Sound(fmt.Sprintf("tenant_files[%d]", i)) {
 			continue
 		}
 		t := loadTenant(file, getenv, seen)
 		t.against(c, t.read)
-		problems = append(problems, t.read.sorted()...)
+		problems = append(problems, t.read.Problems()...)
 		tenants = append(tenants, t)
 	}
 	if len(problems) > 0 {
@@ -53,93 +60,60 @@ func Check(path string, getenv func(string) (string, bool)) (*Config, []*Tenant,
 // Against checks whether the tenant goes together with a configuration. The error is
 // [Problems].
 func (t *Tenant) Against(c *Config) error {
-	r := &reading{file: t.File, lines: t.read.lines}
+	r := t.read.Again()
 	t.against(c, r)
-	return r.result()
+	return r.Err()
 }
 
 func load(path string, getenv func(string) (string, bool)) *Config {
-	c := &Config{read: newReading(path, getenv)}
-	root := c.read.parse()
-	if root == nil {
+	c := &Config{read: strict.New(path, getenv)}
+	if !c.read.Decode(c) {
 		return c
 	}
-	v := reflect.ValueOf(c).Elem()
-	c.read.section(root, "", v)
 	if !slices.Contains(profiles, c.Profile) {
 		c.Profile = Recommended // the default; anything else has been reported
 	}
-	c.read.settle(v, "", c.Profile)
-	c.read.require(v, "")
-	c.read.validate(c)
-	c.read.refuse(c)
+	c.read.Complete(c, c.Profile.defaults())
+	c.validate()
+	c.refuse()
 	return c
 }
 
 func loadTenant(path string, getenv func(string) (string, bool), seen places) *Tenant {
-	t := &Tenant{File: path, read: newReading(path, getenv)}
-	root := t.read.parse()
-	if root == nil {
+	t := &Tenant{File: path, read: strict.New(path, getenv)}
+	if !t.read.Decode(t) {
 		return t
 	}
-	v := reflect.ValueOf(t).Elem()
-	t.read.section(root, "", v)
-	t.read.settle(v, "", Recommended)
-	t.read.require(v, "")
+	t.read.Complete(t, nil)
 	t.validate(seen)
-	t.Digest = t.read.digest()
+	t.Digest = t.read.Digest()
 	return t
 }
 
-// require reports what must be set and is not.
-func (r *reading) require(section reflect.Value, path string) {
-	for _, f := range fields(section.Type()) {
-		at, v := join(path, f.key), f.in(section)
-		_, nested := f.section()
-		_, list := f.element()
-		switch {
-		case nested && v.Kind() == reflect.Pointer:
-			if !v.IsNil() {
-				r.require(v.Elem(), at)
-			}
-		case nested:
-			r.require(v, at)
-		case list:
-			for i := range v.Len() {
-				r.require(v.Index(i), fmt.Sprintf("%s[%d]", at, i))
-			}
-		case f.Tag.Get("required") != "" && (v.IsZero() || v.Kind() == reflect.Slice && v.Len() == 0):
-			r.object(at, r.absence(f, at))
-		}
-	}
-}
-
-func (r *reading) absence(f field, path string) string {
-	if _, stands := r.lines[path]; stands {
-		return "is empty; it must be set"
-	}
-	return fmt.Sprintf("is missing; set it, as in %s: %s", f.key, f.Tag.Get("example"))
-}
-
 // validate asks every package whether it can live with its settings.
-func (r *reading) validate(c *Config) {
-	r.objectTo("", c.Server.Validate())
-	r.objectTo("database", c.Database.Validate())
-	r.objectTo("redis", c.Redis.Validate())
-	r.objectTo("lifetimes", c.Lifetimes.Validate())
-	r.objectTo("passwords", c.Passwords.Validate())
-	r.objectTo("otp", c.OTP.Validate())
-	r.objectTo("recovery", c.Recovery.Validate())
-	r.objectTo("throttle", c.Throttle.Validate())
-	r.objectTo("delivery", c.Delivery.Validate())
-	if file := c.Secrets.KeyFile; file != "" && r.sound("secrets.key_file") {
+func (c *Config) validate() {
+	r := c.read
+	r.ObjectTo("", c.Server.Validate())
+	r.ObjectTo("database", c.Database.Validate())
+	r.ObjectTo("redis", c.Redis.Validate())
+	r.ObjectTo("lifetimes", c.Lifetimes.Validate())
+	r.ObjectTo("passwords", c.Passwords.Validate())
+	r.ObjectTo("otp", c.OTP.Validate())
+	r.ObjectTo("recovery", c.Recovery.Validate())
+	r.ObjectTo("throttle", c.Throttle.Validate())
+	r.ObjectTo("delivery", c.Delivery.Validate())
+	if file := c.Secrets.KeyFile; file != "" && r.Sound("secrets.key_file") {
 		if _, err := secret.LoadRing(file); err != nil {
-			r.object("secrets.key_file", err.Error())
+			r.Object("secrets.key_file", err.Error())
 		}
 	}
-	if t := c.Server.TLS; t != nil && r.sound("tls") {
+	if t := c.Server.TLS; t != nil && r.Sound("tls") {
 		if _, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile); err != nil {
-			r.object("tls", "the certificate cannot be used with its key: "+err.Error())
+			r.Object("tls", "the certificate cannot be used with its key: "+err.Error())
 		}
 	}
 }
+
+// Print writes the effective configuration as YAML: what the file says, what the
+// environment filled in and every default. Secrets are redacted.
+func Print(w io.Writer, c *Config) error { return strict.Print(w, c) }

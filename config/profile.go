@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+
+	"github.com/sallyport/sallyport/config/strict"
 )
 
 // Profile is a set of defaults, and of settings that are refused.
@@ -55,12 +57,12 @@ var table = []row{
 func (w row) value(p Profile) string { return w.defaults[slices.Index(profiles, p)] }
 
 // refusal says why the profile refuses a value, or nothing.
-func (w row) refusal(p Profile, f field, v reflect.Value) string {
+func (w row) refusal(p Profile, f strict.Field, v reflect.Value) string {
 	if !slices.Contains(w.by, p) {
 		return ""
 	}
 	own := reflect.New(f.Type).Elem()
-	set(own, w.value(p))
+	strict.Set(own, w.value(p))
 	if fits(w.bound, v, own) {
 		return ""
 	}
@@ -79,55 +81,28 @@ func fits(b bound, v, own reflect.Value) bool {
 }
 
 // refuse reports what contradicts the profile.
-func (r *reading) refuse(c *Config) {
+func (c *Config) refuse() {
 	for _, w := range table {
-		f, v, _ := setting(reflect.ValueOf(c).Elem(), w.path)
+		f, v, _ := strict.Setting(reflect.ValueOf(c).Elem(), w.path)
 		if text := w.refusal(c.Profile, f, v); text != "" {
-			r.object(w.path, text)
+			c.read.Object(w.path, text)
 		}
 	}
+}
+
+// defaults are the settings of a profile by their paths.
+func (p Profile) defaults() map[string]string {
+	out := map[string]string{}
+	for _, w := range table {
+		out[w.path] = w.value(p)
+	}
+	return out
 }
 
 // Default returns the settings of a profile where a file says nothing. It is not
 // complete: what a file must say is empty.
 func Default(p Profile) *Config {
 	c := &Config{Profile: p}
-	(&reading{lines: map[string]int{}}).settle(reflect.ValueOf(c).Elem(), "", p)
+	strict.New("", nil).Complete(c, p.defaults())
 	return c
-}
-
-// settle gives every setting that the file leaves open its default.
-func (r *reading) settle(section reflect.Value, path string, p Profile) {
-	for _, f := range fields(section.Type()) {
-		at, v := join(path, f.key), f.in(section)
-		_, nested := f.section()
-		_, list := f.element()
-		switch {
-		case nested && v.Kind() == reflect.Pointer:
-			if !v.IsNil() {
-				r.settle(v.Elem(), at, p)
-			}
-		case nested:
-			r.settle(v, at, p)
-		case list:
-			for i := range v.Len() {
-				r.settle(v.Index(i), fmt.Sprintf("%s[%d]", at, i), p)
-			}
-		default:
-			r.settleOne(f, v, at, p)
-		}
-	}
-}
-
-func (r *reading) settleOne(f field, v reflect.Value, path string, p Profile) {
-	if _, stands := r.lines[path]; stands {
-		return
-	}
-	text := f.Tag.Get("default")
-	if i := slices.IndexFunc(table, func(w row) bool { return w.path == path }); i >= 0 {
-		text = table[i].value(p)
-	}
-	if text != "" && v.IsZero() {
-		set(v, text)
-	}
 }

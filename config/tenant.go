@@ -3,6 +3,7 @@ package config
 import (
 	"time"
 
+	"github.com/sallyport/sallyport/config/strict"
 	"github.com/sallyport/sallyport/pkg/oauth/record"
 	"github.com/sallyport/sallyport/pkg/secret"
 )
@@ -19,7 +20,7 @@ type Tenant struct {
 	File   string `yaml:"-"`
 	Digest string `yaml:"-"`
 
-	read *reading
+	read *strict.File
 }
 
 // TenantAPI is an API as a tenant file has it.

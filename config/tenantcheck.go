@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport/sallyport/config/strict"
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/oauth/record"
 )
@@ -37,14 +38,14 @@ type places map[string]place
 type place struct{ where, owner string }
 
 // claim reports a name that somebody else has already.
-func (p places) claim(r *reading, kind, name, path string) {
-	if name == "" || !r.sound(path) {
+func (p places) claim(r *strict.File, kind, name, path string) {
+	if name == "" || !r.Sound(path) {
 		return
 	}
 	section, _, _ := strings.Cut(path, ".")
-	mine := place{where: fmt.Sprintf("%s:%d", r.file, r.line(path)), owner: r.file + "\x00" + section}
+	mine := place{where: fmt.Sprintf("%s:%d", r.Path(), r.Line(path)), owner: r.Path() + "\x00" + section}
 	if first, taken := p[kind+name]; taken && first.owner != mine.owner {
-		r.object(path, fmt.Sprintf("this %s stands at %s already; it must be unique", kind, first.where))
+		r.Object(path, fmt.Sprintf("this %s stands at %s already; it must be unique", kind, first.where))
 		return
 	}
 	p[kind+name] = mine
@@ -65,38 +66,38 @@ func (t *Tenant) validate(seen places) {
 func (t *Tenant) validateAPI(a TenantAPI, at string, seen places) {
 	seen.claim(t.read, "audience", a.Audience, at+".audience")
 	if !scopeToken.MatchString(a.Audience) {
-		t.read.object(at+".audience", "must be visible characters without spaces, a URL for example")
+		t.read.Object(at+".audience", "must be visible characters without spaces, a URL for example")
 	}
 	for i, s := range a.Scopes {
 		if !scopeToken.MatchString(s) {
-			t.read.object(fmt.Sprintf("%s.scopes[%d]", at, i), "must be visible characters without spaces")
+			t.read.Object(fmt.Sprintf("%s.scopes[%d]", at, i), "must be visible characters without spaces")
 		}
 	}
 	for i, s := range a.MFAScopes {
 		if !slices.Contains(a.Scopes, s) {
-			t.read.object(fmt.Sprintf("%s.mfa_scopes[%d]", at, i), "is not among the scopes of this API; add it there or remove it here")
+			t.read.Object(fmt.Sprintf("%s.mfa_scopes[%d]", at, i), "is not among the scopes of this API; add it there or remove it here")
 		}
 	}
 	if life := a.AccessTokenLifetime; life != 0 && (life < time.Second || life > longestAccess) {
-		t.read.object(at+".access_token_lifetime", "must be between 1s and "+short(longestAccess))
+		t.read.Object(at+".access_token_lifetime", "must be between 1s and "+strict.Short(longestAccess))
 	}
 }
 
 func (t *Tenant) validateClient(c TenantClient, at string, seen places) {
 	seen.claim(t.read, "client id", c.ID, at+".id")
 	if !visibleText.MatchString(c.ID) || len(c.ID) > longestID {
-		t.read.object(at+".id", "must be printable ASCII of at most 255 characters")
+		t.read.Object(at+".id", "must be printable ASCII of at most 255 characters")
 	}
 	t.validateSecret(c, at)
 	t.validateGrants(c, at)
 	for i, o := range c.Origins {
 		if !isOrigin(o) {
-			t.read.object(fmt.Sprintf("%s.origins[%d]", at, i), "must be scheme://host or scheme://host:port in small letters, without a path or a slash at the end")
+			t.read.Object(fmt.Sprintf("%s.origins[%d]", at, i), "must be scheme://host or scheme://host:port in small letters, without a path or a slash at the end")
 		}
 	}
 	for i, u := range c.RedirectURIs {
 		if err := httpsOrLoopback(u); err != nil {
-			t.read.object(fmt.Sprintf("%s.redirect_uris[%d]", at, i), err.Error())
+			t.read.Object(fmt.Sprintf("%s.redirect_uris[%d]", at, i), err.Error())
 		}
 	}
 	for _, audience := range slices.Sorted(maps.Keys(c.Audiences)) {
@@ -107,11 +108,11 @@ func (t *Tenant) validateClient(c TenantClient, at string, seen places) {
 func (t *Tenant) validateSecret(c TenantClient, at string) {
 	switch n := len([]rune(c.Secret.Reveal())); {
 	case c.Type != confidential && n > 0:
-		t.read.object(at+".secret", "a public client cannot keep a secret; remove it, or say type: confidential")
+		t.read.Object(at+".secret", "a public client cannot keep a secret; remove it, or say type: confidential")
 	case c.Type == confidential && n == 0:
-		t.read.object(at+".secret", "is missing; a confidential client needs one of at least 32 characters, from secret or secret_file")
+		t.read.Object(at+".secret", "is missing; a confidential client needs one of at least 32 characters, from secret or secret_file")
 	case c.Type == confidential && n < secretLength:
-		t.read.object(at+".secret", "is weak; it must be long and random, at least 32 characters")
+		t.read.Object(at+".secret", "is weak; it must be long and random, at least 32 characters")
 	}
 }
 
@@ -120,16 +121,16 @@ func (t *Tenant) validateGrants(c TenantClient, at string) {
 		return slices.ContainsFunc(grants, func(g string) bool { return slices.Contains(c.Grants, g) })
 	}
 	if has(passwordGrants...) && !c.FirstParty {
-		t.read.object(at+".first_party", "must be true for the password grants: only the tenant's own applications may see passwords")
+		t.read.Object(at+".first_party", "must be true for the password grants: only the tenant's own applications may see passwords")
 	}
 	if has("client_credentials") && c.Type != confidential {
-		t.read.object(at+".grants", "client_credentials is for confidential clients; remove it, or say type: confidential with a secret")
+		t.read.Object(at+".grants", "client_credentials is for confidential clients; remove it, or say type: confidential with a secret")
 	}
 	if has("authorization_code") && len(c.RedirectURIs) == 0 {
-		t.read.object(at+".redirect_uris", "is missing; authorization_code needs at least one")
+		t.read.Object(at+".redirect_uris", "is missing; authorization_code needs at least one")
 	}
 	if has(userGrants...) && c.MFA != record.MFAOff && !has("mfa") {
-		t.read.object(at+".grants", fmt.Sprintf("mfa: %s needs the grant mfa, or who is asked for a second factor could never answer; add mfa here, or say mfa: off", c.MFA))
+		t.read.Object(at+".grants", fmt.Sprintf("mfa: %s needs the grant mfa, or who is asked for a second factor could never answer; add mfa here, or say mfa: off", c.MFA))
 	}
 }
 
@@ -142,7 +143,7 @@ func (t *Tenant) validateGranted(audience string, scopes []string, at string) {
 	}
 	for j, s := range scopes {
 		if !slices.Contains(t.APIs[i].Scopes, s) {
-			t.read.object(fmt.Sprintf("%s.audiences[%s][%d]", at, audience, j), "is not among the scopes of this API")
+			t.read.Object(fmt.Sprintf("%s.audiences[%s][%d]", at, audience, j), "is not among the scopes of this API")
 		}
 	}
 }
@@ -153,27 +154,27 @@ func (t *Tenant) validateUser(u TenantUser, at string, seen places) {
 	seen.claim(t.read, "user name or e-mail address", strings.ToLower(u.Username), at+".username")
 	seen.claim(t.read, "user name or e-mail address", strings.ToLower(u.Email), at+".email")
 	if !visibleText.MatchString(u.ID) || len(u.ID) > longestID {
-		t.read.object(at+".id", "must be printable ASCII of at most 255 characters")
+		t.read.Object(at+".id", "must be printable ASCII of at most 255 characters")
 	}
 	if u.Username == "" && u.Email == "" {
-		t.read.object(at+".username", "is missing; a user needs a username or an email to log in with")
+		t.read.Object(at+".username", "is missing; a user needs a username or an email to log in with")
 	}
 	if a, err := mail.ParseAddress(u.Email); u.Email != "" && (err != nil || a.Address != u.Email) {
-		t.read.object(at+".email", "must be an address alone, as in alice@example.com")
+		t.read.Object(at+".email", "must be an address alone, as in alice@example.com")
 	}
 	if u.EmailVerified && u.Email == "" {
-		t.read.object(at+".email_verified", "there is no email that could be verified; add one or remove this")
+		t.read.Object(at+".email_verified", "there is no email that could be verified; add one or remove this")
 	}
 	if u.PhoneNumber != "" && !phone.MatchString(u.PhoneNumber) {
-		t.read.object(at+".phone_number", "must be in E.164 form, as in \"+4915550100042\"")
+		t.read.Object(at+".phone_number", "must be in E.164 form, as in \"+4915550100042\"")
 	}
 	switch {
 	case u.Password.Empty() && u.PasswordHash.Empty():
-		t.read.object(at+".password", "is missing; a user needs a password or a password_hash")
+		t.read.Object(at+".password", "is missing; a user needs a password or a password_hash")
 	case !u.Password.Empty() && !u.PasswordHash.Empty():
-		t.read.object(at+".password_hash", "there is a password as well; keep one of the two")
+		t.read.Object(at+".password_hash", "there is a password as well; keep one of the two")
 	case u.Password.Empty() && !identity.Known(u.PasswordHash.Reveal()):
-		t.read.object(at+".password_hash", "is of no known form: bcrypt ($2a$, $2b$, $2y$), $argon2id$, $argon2i$, $pbkdf2-sha256$, $pbkdf2-sha512$ or pbkdf2_sha256$")
+		t.read.Object(at+".password_hash", "is of no known form: bcrypt ($2a$, $2b$, $2y$), $argon2id$, $argon2i$, $pbkdf2-sha256$, $pbkdf2-sha512$ or pbkdf2_sha256$")
 	}
 }
 
@@ -185,24 +186,24 @@ func isOrigin(text string) bool {
 
 // against checks what depends on the configuration of the gateway: the audiences it
 // has itself, and its profile.
-func (t *Tenant) against(c *Config, r *reading) {
-	strict := c.Profile == Strict
+func (t *Tenant) against(c *Config, r *strict.File) {
+	tight := c.Profile == Strict
 	for i, a := range t.APIs {
 		at := fmt.Sprintf("apis[%d]", i)
 		if a.Audience == c.Server.PublicURL+"mfa/" || a.Audience == c.Server.PublicURL+"userinfo" {
-			r.object(at+".audience", "is an audience of the gateway itself; choose another one")
+			r.Object(at+".audience", "is an audience of the gateway itself; choose another one")
 		}
-		if strict && a.AccessTokenLifetime > c.Lifetimes.AccessToken {
-			r.object(at+".access_token_lifetime", fmt.Sprintf("profile strict takes at most %s, as in lifetimes.access_token", short(c.Lifetimes.AccessToken)))
+		if tight && a.AccessTokenLifetime > c.Lifetimes.AccessToken {
+			r.Object(at+".access_token_lifetime", fmt.Sprintf("profile strict takes at most %s, as in lifetimes.access_token", strict.Short(c.Lifetimes.AccessToken)))
 		}
 	}
 	for i, client := range t.Clients {
 		at := fmt.Sprintf("clients[%d]", i)
-		if strict && slices.ContainsFunc(client.Grants, func(g string) bool { return slices.Contains(passwordGrants, g) }) {
-			r.object(at+".grants", "profile strict refuses the password grants (RFC 9700, 2.4); remove them, or choose another profile")
+		if tight && slices.ContainsFunc(client.Grants, func(g string) bool { return slices.Contains(passwordGrants, g) }) {
+			r.Object(at+".grants", "profile strict refuses the password grants (RFC 9700, 2.4); remove them, or choose another profile")
 		}
-		if strict && len(client.Origins) > 0 {
-			r.object(at+".origins", "profile strict refuses calls from browsers; remove them, or choose another profile")
+		if tight && len(client.Origins) > 0 {
+			r.Object(at+".origins", "profile strict refuses calls from browsers; remove them, or choose another profile")
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport/sallyport/config/strict"
 	"github.com/sallyport/sallyport/pkg/server"
 )
 
@@ -19,6 +20,8 @@ const (
 	longestAccess  = 24 * time.Hour
 	longestRefresh = 365 * 24 * time.Hour
 	webhookKey     = 24 // bytes (Standard Webhooks)
+
+	credentialsLimit = 64 << 10 // bytes
 )
 
 // Validate reports everything that is wrong, each error as "key: text".
@@ -26,7 +29,7 @@ func (l Lifetimes) Validate() error {
 	errs := []error{l.MFA.Validate()}
 	check := func(key string, value, longest time.Duration) {
 		if value < time.Second || value > longest {
-			errs = append(errs, fmt.Errorf("%s: must be between 1s and %s", key, short(longest)))
+			errs = append(errs, fmt.Errorf("%s: must be between 1s and %s", key, strict.Short(longest)))
 		}
 	}
 	check("access_token", l.AccessToken, longestAccess)
@@ -111,7 +114,7 @@ func (f FCM) Validate() error {
 		Key      string `json:"private_key"`
 		TokenURI string `json:"token_uri"`
 	}
-	content, err := readLimited(f.CredentialsFile, secretLimit)
+	content, err := strict.ReadFile(f.CredentialsFile, credentialsLimit)
 	if err != nil || json.Unmarshal(content, &account) != nil {
 		return errors.Join(append(errs, errors.New("credentials_file: is not the JSON of a service account"))...)
 	}
@@ -135,16 +138,4 @@ func httpsOrLoopback(text string) error {
 		return errors.New("must begin with https://; http:// is for loopback hosts only")
 	}
 	return nil
-}
-
-// short writes a duration without the parts that are zero.
-func short(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
 }

@@ -1,9 +1,6 @@
 package config
 
-import (
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // unserved are the settings that are accepted and checked, but do nothing yet.
 var unserved = []struct{ path, text string }{
@@ -24,9 +21,8 @@ func (c *Config) Warnings() []string {
 	}
 	var found Problems
 	for _, u := range unserved {
-		if line, stands := c.read.lines[u.path]; stands && c.has(u.path) {
-			found = append(found, Problem{c.read.file, line, u.path,
-				fmt.Sprintf("valid, but not served by this version: %s", u.text)})
+		if line, stands := c.read.Stands(u.path); stands && c.has(u.path) {
+			found = append(found, Problem{File: c.read.Path(), Line: line, Path: u.path, Text: "valid, but not served by this version: " + u.text})
 		}
 	}
 	slices.SortStableFunc(found, func(a, b Problem) int { return a.Line - b.Line })

@@ -1,4 +1,4 @@
-package config
+package strict
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 )
 
 // section decodes a mapping into a struct.
-func (r *reading) section(n *yaml.Node, path string, v reflect.Value) {
+func (r *File) section(n *yaml.Node, path string, v reflect.Value) {
 	if !r.plain(n, path) {
 		return
 	}
@@ -22,58 +22,58 @@ func (r *reading) section(n *yaml.Node, path string, v reflect.Value) {
 		r.fail(n.Line, path, "must be a section with keys of its own")
 		return
 	}
-	known := fields(v.Type())
+	known := Fields(v.Type())
 	for i := 0; i < len(n.Content); i += 2 {
 		r.entry(known, n.Content[i], n.Content[i+1], path, v)
 	}
 }
 
 // entry decodes one key of a section.
-func (r *reading) entry(known []field, key, value *yaml.Node, path string, v reflect.Value) {
+func (r *File) entry(known []Field, key, value *yaml.Node, path string, v reflect.Value) {
 	if !r.plain(key, path) {
 		return
 	}
 	f, inFile, ok := match(known, key)
 	if !ok {
-		r.fail(key.Line, join(path, key.Value), unknownKey(known, key.Value))
+		r.fail(key.Line, Join(path, key.Value), unknownKey(known, key.Value))
 		return
 	}
-	at := join(path, f.key)
+	at := Join(path, f.Key)
 	if line, twice := r.lines[at]; twice {
-		r.fail(key.Line, join(path, key.Value), fmt.Sprintf("is set for the second time; line %d has it already", line))
+		r.fail(key.Line, Join(path, key.Value), fmt.Sprintf("is set for the second time; line %d has it already", line))
 		return
 	}
 	r.lines[at] = key.Line
 	if inFile {
-		r.secretFile(value, at, f.in(v))
+		r.secretFile(value, at, f.In(v))
 		return
 	}
-	r.value(value, at, f, f.in(v))
+	r.value(value, at, f, f.In(v))
 }
 
 // match finds the field of a key; a secret may also be given as the name of a file.
-func match(known []field, key *yaml.Node) (f field, inFile, ok bool) {
+func match(known []Field, key *yaml.Node) (f Field, inFile, ok bool) {
 	if key.Kind != yaml.ScalarNode {
-		return field{}, false, false
+		return Field{}, false, false
 	}
 	name, suffixed := strings.CutSuffix(key.Value, "_file")
 	for _, f := range known {
-		if f.key == key.Value {
+		if f.Key == key.Value {
 			return f, false, true
 		}
-		if suffixed && f.key == name && f.Type == secretType {
+		if suffixed && f.Key == name && f.Type == secretType {
 			return f, true, true
 		}
 	}
-	return field{}, false, false
+	return Field{}, false, false
 }
 
-func unknownKey(known []field, key string) string {
+func unknownKey(known []Field, key string) string {
 	var names []string
 	for _, f := range known {
-		names = append(names, f.key)
+		names = append(names, f.Key)
 		if f.Type == secretType {
-			names = append(names, f.key+"_file")
+			names = append(names, f.Key+"_file")
 		}
 	}
 	if near, ok := nearest(key, names); ok {
@@ -83,7 +83,7 @@ func unknownKey(known []field, key string) string {
 }
 
 // value decodes any value.
-func (r *reading) value(n *yaml.Node, path string, f field, v reflect.Value) {
+func (r *File) value(n *yaml.Node, path string, f Field, v reflect.Value) {
 	if !r.plain(n, path) {
 		return
 	}
@@ -108,7 +108,7 @@ func (r *reading) value(n *yaml.Node, path string, f field, v reflect.Value) {
 
 // pointer decodes a section that may be absent. An optional one is absent as well when
 // none of its variables is set to anything.
-func (r *reading) pointer(n *yaml.Node, path string, f field, v reflect.Value) {
+func (r *File) pointer(n *yaml.Node, path string, f Field, v reflect.Value) {
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
 		return
 	}
@@ -118,7 +118,7 @@ func (r *reading) pointer(n *yaml.Node, path string, f field, v reflect.Value) {
 		case len(missing) > 0 && len(set) == 0:
 			return
 		case len(missing) > 0:
-			r.fail(r.line(path), path, fmt.Sprintf("%s is set, but %s is not; set all of them, or none to leave the section out",
+			r.fail(r.Line(path), path, fmt.Sprintf("%s is set, but %s is not; set all of them, or none to leave the section out",
 				strings.Join(set, ", "), strings.Join(missing, ", ")))
 			return
 		}
@@ -127,7 +127,7 @@ func (r *reading) pointer(n *yaml.Node, path string, f field, v reflect.Value) {
 	r.section(n, path, v.Elem())
 }
 
-func (r *reading) list(n *yaml.Node, path string, f field, v reflect.Value) {
+func (r *File) list(n *yaml.Node, path string, f Field, v reflect.Value) {
 	if n.Kind != yaml.SequenceNode {
 		r.fail(n.Line, path, "must be a list, as in [one, two]; write [] for an empty one")
 		return
@@ -137,7 +137,7 @@ func (r *reading) list(n *yaml.Node, path string, f field, v reflect.Value) {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		r.lines[at] = child.Line
 		r.value(child, at, f, v.Index(i))
-		if v.Index(i).Kind() == reflect.String && r.sound(at) && repeated(v, i) {
+		if v.Index(i).Kind() == reflect.String && r.Sound(at) && repeated(v, i) {
 			r.fail(child.Line, at, "is in the list already; remove it here")
 		}
 	}
@@ -153,7 +153,7 @@ func repeated(list reflect.Value, i int) bool {
 }
 
 // mapping decodes a map from names to lists.
-func (r *reading) mapping(n *yaml.Node, path string, f field, v reflect.Value) {
+func (r *File) mapping(n *yaml.Node, path string, f Field, v reflect.Value) {
 	if n.Kind != yaml.MappingNode {
 		r.fail(n.Line, path, "must be a mapping of names to lists; write {} for an empty one")
 		return
@@ -177,7 +177,7 @@ func (r *reading) mapping(n *yaml.Node, path string, f field, v reflect.Value) {
 }
 
 // secretFile reads a secret from a file.
-func (r *reading) secretFile(n *yaml.Node, path string, v reflect.Value) {
+func (r *File) secretFile(n *yaml.Node, path string, v reflect.Value) {
 	if !r.plain(n, path) {
 		return
 	}
@@ -190,7 +190,7 @@ func (r *reading) secretFile(n *yaml.Node, path string, v reflect.Value) {
 		r.blamed = append(r.blamed, path)
 		return
 	}
-	content, err := readLimited(r.beside(name), secretLimit)
+	content, err := ReadFile(r.beside(name), secretLimit)
 	text := strings.TrimSpace(string(content))
 	if err == nil && text == "" {
 		err = fmt.Errorf("%s holds no secret; it is empty", r.beside(name))

@@ -1,4 +1,4 @@
-package config
+package strict
 
 import (
 	"fmt"
@@ -26,8 +26,7 @@ func (p Problem) String() string {
 	return where + ": " + p.Text
 }
 
-// Problems is everything that is wrong, in the order of the files and their lines. It
-// is the error of [Load], [LoadTenant] and [Check].
+// Problems is everything that is wrong, in the order of the files and their lines.
 type Problems []Problem
 
 // Error returns one problem a line. No text holds a secret.
@@ -39,16 +38,16 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// sorted returns the problems of one file in the order of its lines.
-func (r *reading) sorted() Problems {
+// Problems returns the problems of one file in the order of its lines.
+func (r *File) Problems() Problems {
 	slices.SortStableFunc(r.problems, func(a, b Problem) int { return a.Line - b.Line })
 	return r.problems
 }
 
-// result is nil when there are no problems: a nil Problems in an error is not nil.
-func (r *reading) result() error {
+// Err is nil when there are no problems: a nil Problems in an error is not nil.
+func (r *File) Err() error {
 	if len(r.problems) == 0 {
 		return nil
 	}
-	return r.sorted()
+	return r.Problems()
 }

@@ -1,4 +1,4 @@
-package config
+package strict
 
 import (
 	"fmt"
@@ -17,7 +17,7 @@ import (
 )
 
 // plain refuses what makes a file read differently from how it looks.
-func (r *reading) plain(n *yaml.Node, path string) bool {
+func (r *File) plain(n *yaml.Node, path string) bool {
 	switch {
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
 		r.fail(n.Line, path, "anchors and aliases are not understood here; write the value out")
@@ -36,7 +36,7 @@ var variable = regexp.MustCompile(`\$\{([^}]*)\}?`)
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // fill returns a scalar with its variables filled in.
-func (r *reading) fill(n *yaml.Node, path string) (string, bool) {
+func (r *File) fill(n *yaml.Node, path string) (string, bool) {
 	good := true
 	text := variable.ReplaceAllStringFunc(n.Value, func(place string) string {
 		name := variable.FindStringSubmatch(place)[1]
@@ -58,7 +58,7 @@ func (r *reading) fill(n *yaml.Node, path string) (string, bool) {
 
 // variables returns the variables in all values below a node: those that are set to
 // something, and those that are not.
-func (r *reading) variables(n *yaml.Node) (set, missing []string) {
+func (r *File) variables(n *yaml.Node) (set, missing []string) {
 	for i, child := range n.Content {
 		if n.Kind == yaml.MappingNode && i%2 == 0 {
 			continue
@@ -79,7 +79,7 @@ func (r *reading) variables(n *yaml.Node) (set, missing []string) {
 }
 
 // scalar decodes a single value.
-func (r *reading) scalar(n *yaml.Node, path string, f field, v reflect.Value) {
+func (r *File) scalar(n *yaml.Node, path string, f Field, v reflect.Value) {
 	text, ok := r.fill(n, path)
 	if !ok {
 		return
@@ -89,7 +89,7 @@ func (r *reading) scalar(n *yaml.Node, path string, f field, v reflect.Value) {
 		r.fail(n.Line, path, "must be "+kindOf(v.Type())+", without quotes")
 		return
 	}
-	if problem := set(v, text); problem != "" {
+	if problem := Set(v, text); problem != "" {
 		r.fail(n.Line, path, problem)
 		return
 	}
@@ -105,8 +105,8 @@ func (r *reading) scalar(n *yaml.Node, path string, f field, v reflect.Value) {
 	}
 }
 
-// set gives a value its text, or says what it must be instead.
-func set(v reflect.Value, text string) string {
+// Set gives a value its text, or says what it must be instead.
+func Set(v reflect.Value, text string) string {
 	var err error
 	switch {
 	case v.Type() == secretType:
@@ -161,8 +161,8 @@ func kindOf(t reflect.Type) string {
 }
 
 // misfit says which values a field may have when it has another.
-func misfit(f field, v reflect.Value) string {
-	choices := f.choices()
+func misfit(f Field, v reflect.Value) string {
+	choices := f.Choices()
 	if choices == nil || slices.Contains(choices, v.String()) {
 		return ""
 	}
@@ -172,6 +172,18 @@ func misfit(f field, v reflect.Value) string {
 	}
 	if near, ok := nearest(v.String(), choices); ok {
 		text += "; did you mean " + near + "?"
+	}
+	return text
+}
+
+// Short writes a duration without the parts that are zero.
+func Short(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
 	}
 	return text
 }

@@ -1,4 +1,4 @@
-package config
+package strict
 
 import (
 	"fmt"
@@ -16,30 +16,29 @@ import (
 
 const redacted = "[redacted]"
 
-// Print writes the effective configuration as YAML: what the file says, what the
-// environment filled in and every default. Secrets are redacted.
-func Print(w io.Writer, c *Config) error {
+// Print writes a struct as the YAML that would fill it. Secrets are redacted.
+func Print(w io.Writer, from any) error {
 	enc := yaml.NewEncoder(w)
 	enc.SetIndent(2)
-	if err := enc.Encode(sectionNode(reflect.ValueOf(c).Elem())); err != nil {
-		return fmt.Errorf("print the configuration: %w", err)
+	if err := enc.Encode(sectionNode(reflect.ValueOf(from).Elem())); err != nil {
+		return fmt.Errorf("print: %w", err)
 	}
 	return enc.Close()
 }
 
 func sectionNode(v reflect.Value) *yaml.Node {
 	out := &yaml.Node{Kind: yaml.MappingNode}
-	for _, f := range fields(v.Type()) {
-		value := f.in(v)
+	for _, f := range Fields(v.Type()) {
+		value := f.In(v)
 		if n := valueNode(f, value); n != nil {
-			out.Content = append(out.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: f.key}, n)
+			out.Content = append(out.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: f.Key}, n)
 		}
 	}
 	return out
 }
 
 // valueNode is nil for what is not set at all.
-func valueNode(f field, v reflect.Value) *yaml.Node {
+func valueNode(f Field, v reflect.Value) *yaml.Node {
 	_, section := sectionType(v.Type())
 	switch {
 	case v.Kind() == reflect.Pointer && v.IsNil():
@@ -62,7 +61,7 @@ func valueNode(f field, v reflect.Value) *yaml.Node {
 	}
 }
 
-func scalarNode(f field, v reflect.Value) *yaml.Node {
+func scalarNode(f Field, v reflect.Value) *yaml.Node {
 	text := textOf(v)
 	switch {
 	case text == "":
@@ -87,7 +86,7 @@ func textOf(v reflect.Value) string {
 		}
 		return redacted
 	case time.Duration:
-		return short(value)
+		return Short(value)
 	case bool:
 		if value {
 			return "on"

@@ -1,4 +1,4 @@
-package config
+package strict
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -24,9 +25,9 @@ const (
 	secretLimit = 64 << 10
 )
 
-// A reading is the reading of one file: its problems, and where its settings stand.
-type reading struct {
-	file     string
+// A File is the reading of one file: its problems, and where its settings stand.
+type File struct {
+	path     string
 	getenv   func(string) (string, bool)
 	lines    map[string]int // by path, of all that stands in the file
 	problems Problems
@@ -35,13 +36,37 @@ type reading struct {
 	filled   []string // what came from outside: variables, secrets in files
 }
 
-func newReading(file string, getenv func(string) (string, bool)) *reading {
-	return &reading{file: file, getenv: getenv, lines: map[string]int{}}
+// New prepares the reading of a file whose variables getenv looks up.
+func New(path string, getenv func(string) (string, bool)) *File {
+	return &File{path: path, getenv: getenv, lines: map[string]int{}}
+}
+
+// Decode reads the file into the struct that into points to. It reports whether the
+// file is YAML at all, so that its settings can be judged.
+func (r *File) Decode(into any) bool {
+	root := r.parse()
+	if root == nil {
+		return false
+	}
+	r.section(root, "", reflect.ValueOf(into).Elem())
+	return true
+}
+
+// Path is the path of the file.
+func (r *File) Path() string { return r.path }
+
+// Again is the file without its problems, to judge it once more.
+func (r *File) Again() *File { return &File{path: r.path, lines: r.lines} }
+
+// Stands reports whether the setting is in the file, and where.
+func (r *File) Stands(path string) (line int, ok bool) {
+	line, ok = r.lines[path]
+	return line, ok
 }
 
 // fail adds a problem at a line.
-func (r *reading) fail(line int, path, text string) {
-	r.problems = append(r.problems, Problem{File: r.file, Line: line, Path: oneLine(path), Text: oneLine(text)})
+func (r *File) fail(line int, path, text string) {
+	r.problems = append(r.problems, Problem{File: r.path, Line: line, Path: oneLine(path), Text: oneLine(text)})
 	if path != "" {
 		r.blamed = append(r.blamed, path)
 	}
@@ -57,18 +82,18 @@ func oneLine(text string) string {
 	}, text)
 }
 
-// object adds a problem with a value that could be read. It stays silent where a value
+// Object adds a problem with a value that could be read. It stays silent where a value
 // could not be read: that has been said, and more would be guessing.
-func (r *reading) object(path, text string) {
-	if !r.sound(path) {
+func (r *File) Object(path, text string) {
+	if !r.Sound(path) {
 		return
 	}
-	r.fail(r.line(path), path, text)
+	r.fail(r.Line(path), path, text)
 }
 
-// sound reports whether there is no problem with the path, with what it is part of or
+// Sound reports whether there is no problem with the path, with what it is part of or
 // with its parts.
-func (r *reading) sound(path string) bool {
+func (r *File) Sound(path string) bool {
 	return !slices.ContainsFunc(r.blamed, func(b string) bool { return within(path, b) || within(b, path) })
 }
 
@@ -77,8 +102,8 @@ func within(path, section string) bool {
 	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
-// line is where the path stands in the file, or else the section it belongs into.
-func (r *reading) line(path string) int {
+// Line is where the path stands in the file, or else the section it belongs into.
+func (r *File) Line(path string) int {
 	for path != "" {
 		if line, ok := r.lines[path]; ok {
 			return line
@@ -88,14 +113,14 @@ func (r *reading) line(path string) int {
 	return 1
 }
 
-// objectTo adds the errors of a Validate, each "key: text" relative to prefix.
-func (r *reading) objectTo(prefix string, err error) {
+// ObjectTo adds the errors of a Validate, each "key: text" relative to prefix.
+func (r *File) ObjectTo(prefix string, err error) {
 	if err == nil {
 		return
 	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // errors.Join itself is looked for, not something in its chain
 		for _, e := range joined.Unwrap() {
-			r.objectTo(prefix, e)
+			r.ObjectTo(prefix, e)
 		}
 		return
 	}
@@ -103,12 +128,12 @@ func (r *reading) objectTo(prefix string, err error) {
 	if !ok {
 		key, text = "", err.Error()
 	}
-	r.object(join(prefix, key), text)
+	r.Object(Join(prefix, key), text)
 }
 
 // parse reads the file and returns the mapping that it is, or nil after a problem.
-func (r *reading) parse() *yaml.Node {
-	content, err := readLimited(r.file, fileLimit)
+func (r *File) parse() *yaml.Node {
+	content, err := ReadFile(r.path, fileLimit)
 	if err != nil {
 		r.fail(0, "", err.Error())
 		return nil
@@ -138,7 +163,7 @@ func (r *reading) parse() *yaml.Node {
 
 var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
 
-func (r *reading) syntax(err error) {
+func (r *File) syntax(err error) {
 	line, text := 1, err.Error()
 	if m := yamlError.FindStringSubmatch(text); m != nil {
 		text = m[2]
@@ -149,9 +174,9 @@ func (r *reading) syntax(err error) {
 	r.fail(line, "", "is not YAML: "+text)
 }
 
-// digest is the SHA-256 of the file and of all that came into it from outside. With
+// Digest is the SHA-256 of the file and of all that came into it from outside. With
 // nothing from outside it is what sha256sum prints.
-func (r *reading) digest() string {
+func (r *File) Digest() string {
 	h := sha256.New()
 	h.Write(r.bytes)
 	for _, s := range r.filled {
@@ -161,11 +186,11 @@ func (r *reading) digest() string {
 }
 
 // beside resolves a path that a file names relative to that file.
-func (r *reading) beside(path string) string {
+func (r *File) beside(path string) string {
 	if filepath.IsAbs(path) {
 		return path
 	}
-	return filepath.Join(filepath.Dir(r.file), path)
+	return filepath.Join(filepath.Dir(r.path), path)
 }
 
 // fileProblem says why a path is no file that can be read, or nothing.
@@ -182,7 +207,8 @@ func fileProblem(path string) string {
 	}
 }
 
-func readLimited(path string, limit int64) ([]byte, error) {
+// ReadFile reads a file of at most limit bytes. Its errors name the file.
+func ReadFile(path string, limit int64) ([]byte, error) {
 	if text := fileProblem(path); text != "" {
 		return nil, errors.New(text)
 	}
