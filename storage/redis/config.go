@@ -35,7 +35,7 @@ func (c Config) Validate() error {
 	case "embedded":
 		return errors.New("url: write embedded: with nothing behind it")
 	}
-	return errors.New("url: write redis://host:6379/0, rediss://host:6379/0 or embedded:")
+	return errors.New("url: write redis://host:6379/0, rediss://host:6379/0, or embedded: alone")
 }
 
 func validateServer(u *url.URL) error {
