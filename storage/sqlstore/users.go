@@ -39,7 +39,7 @@ var _ identity.UserStore = (*Store)(nil)
 // UserByIdentifier implements identity.UserStore.
 func (s *Store) UserByIdentifier(ctx context.Context, connection, normalized string) (identity.User, string, error) {
 	var row struct {
-		userRow
+		User userRow `gorm:"embedded"`
 		Hash string
 	}
 	err := s.reader.WithContext(ctx).Raw(`SELECT u.*, COALESCE(p.hash, '') AS hash
@@ -48,7 +48,7 @@ func (s *Store) UserByIdentifier(ctx context.Context, connection, normalized str
 	if err != nil {
 		return identity.User{}, "", found(fault.NotFound, "find the user", err)
 	}
-	return row.user(), row.Hash, nil
+	return row.User.user(), row.Hash, nil
 }
 
 // ReplacePasswordHash implements identity.UserStore. The password itself does not

@@ -1,0 +1,195 @@
+package conformance
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/pkg/audit"
+	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/oauth/record"
+)
+
+func consumeTests() map[string]func(*testing.T, *databaseSuite) {
+	return map[string]func(*testing.T, *databaseSuite){
+		"50 redeem one handle":           raceRedemption,
+		"50 use one step":                raceStep,
+		"50 use one recovery code":       raceCode,
+		"50 confirm from two handles":    raceConfirmation,
+		"steps only go up":               stepsGoUp,
+		"a step needs its authenticator": stepNeedsAuthenticator,
+		"a code needs its authenticator": codeNeedsAuthenticator,
+		"a loser spends nothing":         loserSpendsNothing,
+	}
+}
+
+// race lets many issuances of alice meet on both nodes and returns the number of the
+// one that won. All others must fail with the kind, and nothing of them be left.
+func (s *databaseSuite) race(t *testing.T, kind fault.Kind, consumes func(i int) []record.Consumption) int {
+	t.Helper()
+	issued := s.events(t, audit.TokensIssued)
+	var mu sync.Mutex
+	var winners []int
+	atBarrier(func(i int) {
+		err := s.node(i).Records.Issue(t.Context(), s.issuance(alice, numbered(i), consumes(i)...))
+		if err != nil && fault.Of(err) != kind {
+			t.Errorf("loser got %v, want %v", err, kind)
+		}
+		if err == nil {
+			mu.Lock()
+			defer mu.Unlock()
+			winners = append(winners, i)
+		}
+	})
+	if len(winners) != 1 {
+		t.Fatalf("%d issuances succeeded, want 1", len(winners))
+	}
+	if now := s.events(t, audit.TokensIssued); now != issued+1 {
+		t.Errorf("%d audit rows of issuances, want 1", now-issued)
+	}
+	dump := s.a.State.Dump(t)
+	for i := range parallel {
+		n := numbered(i)
+		if won := i == winners[0]; s.active(t, n) != won {
+			t.Errorf("token %d is active: %v, want %v", i, !won, won)
+		}
+		for _, kind := range []string{"session-", "refresh-", "family-", "jti-", "tx-", "new-"} {
+			if i != winners[0] && strings.Contains(dump, kind+n) {
+				t.Errorf("%s%s of a loser was left behind", kind, n)
+			}
+		}
+	}
+	return winners[0]
+}
+
+func (s *databaseSuite) redemption(n string) record.Redemption {
+	return record.Redemption{Kind: "mfa_token", Hash: "tx-" + n, ExpiresAt: s.now().Add(10 * time.Minute)}
+}
+
+func raceRedemption(t *testing.T, s *databaseSuite) {
+	s.race(t, fault.MalformedMFAToken, func(int) []record.Consumption {
+		return []record.Consumption{s.redemption("same")}
+	})
+	// Another kind of handle with the same hash is another handle.
+	other := s.redemption("same")
+	other.Kind = "oob_code"
+	s.issue(t, s.issuance(alice, "other", other))
+}
+
+func raceStep(t *testing.T, s *databaseSuite) {
+	s.enroll(t, alice, "totp|a")
+	won := s.race(t, fault.UsedOTP, func(i int) []record.Consumption {
+		return []record.Consumption{s.redemption(numbered(i)), record.StepUse{Authenticator: "totp|a", Step: 100}}
+	})
+	if a := s.authenticators(t, alice)[0]; a.LastStep != 100 || !a.LastAuth.Equal(s.now()) {
+		t.Errorf("last step %d at %v, want 100 at %v", a.LastStep, a.LastAuth, s.now())
+	}
+	// The transaction of a loser is as it was: with the next code it ends well.
+	next := numbered((won + 1) % parallel)
+	s.issue(t, s.issuance(alice, next, s.redemption(next), record.StepUse{Authenticator: "totp|a", Step: 101}))
+}
+
+func raceCode(t *testing.T, s *databaseSuite) {
+	s.enroll(t, alice, "totp|a", "code-1", "code-2")
+	won := s.race(t, fault.UsedRecoveryCode, func(i int) []record.Consumption {
+		use := record.CodeUse{Authenticator: "codes of totp|a", Hash: "code-1", Replacement: "new-" + numbered(i)}
+		return []record.Consumption{s.redemption(numbered(i)), use}
+	})
+	want := map[string]bool{"code-1": true, "code-2": false, "new-" + numbered(won): false}
+	wantCodes(t, s, "codes of totp|a", want)
+	s.issue(t, s.issuance(alice, "second", record.CodeUse{Authenticator: "codes of totp|a", Hash: "code-2"}))
+	want["code-2"] = true
+	wantCodes(t, s, "codes of totp|a", want)
+}
+
+// wantCodes compares the recovery codes of one of alice's authenticators: hash to used.
+func wantCodes(t *testing.T, s *databaseSuite, id string, want map[string]bool) {
+	t.Helper()
+	for _, a := range s.authenticators(t, alice) {
+		if a.ID != id {
+			continue
+		}
+		for _, c := range a.Codes {
+			if used, ok := want[c.Hash]; !ok || used != c.Used {
+				t.Errorf("code %q: used %v, want %v (%v)", c.Hash, c.Used, used, ok)
+			}
+		}
+		if len(a.Codes) != len(want) {
+			t.Errorf("%d codes, want %d", len(a.Codes), len(want))
+		}
+		return
+	}
+	t.Errorf("%s is not there", id)
+}
+
+func raceConfirmation(t *testing.T, s *databaseSuite) {
+	handles := []string{"h0", "h1"}
+	for _, h := range handles {
+		s.associate(t, s.pending("totp|"+h, alice, h), s.codes("codes|"+h, alice, h, "code of "+h))
+	}
+	won := s.race(t, fault.WrongOTP, func(i int) []record.Consumption {
+		h := handles[i/2%2]
+		id := "totp|" + h
+		return []record.Consumption{
+			s.redemption(numbered(i)),
+			record.Confirmation{Authenticator: id, Handle: h, First: true},
+			record.StepUse{Authenticator: id, Step: 7},
+		}
+	})
+	h := handles[won/2%2]
+	for _, a := range s.authenticators(t, alice) {
+		if a.Active() != (a.Handle == h) {
+			t.Errorf("%s is active: %v, but %s won", a.ID, a.Active(), h)
+		}
+	}
+}
+
+func stepsGoUp(t *testing.T, s *databaseSuite) {
+	s.enroll(t, alice, "totp|a")
+	step := func(n int64) record.StepUse { return record.StepUse{Authenticator: "totp|a", Step: n} }
+	s.issue(t, s.issuance(alice, "ahead", step(51)))
+	s.refuse(t, s.issuance(alice, "behind", step(50)), fault.UsedOTP)
+	s.refuse(t, s.issuance(alice, "again", step(51)), fault.UsedOTP)
+	s.issue(t, s.issuance(alice, "next", step(52)))
+}
+
+// What is not confirmed, somebody else's, or deleted cannot be used up.
+func stepNeedsAuthenticator(t *testing.T, s *databaseSuite) {
+	s.enroll(t, alice, "totp|a")
+	s.associate(t, s.pending("totp|b", bob, "h"))
+	use := func(id string) record.StepUse { return record.StepUse{Authenticator: id, Step: 9} }
+	s.refuse(t, s.issuance(bob, "foreign", use("totp|a")), fault.UsedOTP)
+	s.refuse(t, s.issuance(bob, "pending", use("totp|b")), fault.UsedOTP)
+	s.refuse(t, s.issuance(bob, "unknown", use("totp|x")), fault.UsedOTP)
+	if _, err := s.b.People.ResetFactors(t.Context(), alice, s.changed(alice)); err != nil {
+		t.Fatal(err)
+	}
+	s.refuse(t, s.issuance(alice, "deleted", use("totp|a")), fault.UsedOTP)
+}
+
+func codeNeedsAuthenticator(t *testing.T, s *databaseSuite) {
+	s.enroll(t, alice, "totp|a", "code-1")
+	s.associate(t, s.codes("codes|b", bob, "h", "code-b"))
+	use := func(id, hash string) record.CodeUse { return record.CodeUse{Authenticator: id, Hash: hash} }
+	s.refuse(t, s.issuance(bob, "foreign", use("codes of totp|a", "code-1")), fault.UsedRecoveryCode)
+	s.refuse(t, s.issuance(bob, "pending", use("codes|b", "code-b")), fault.UsedRecoveryCode)
+	s.refuse(t, s.issuance(alice, "unknown", use("codes of totp|a", "code-x")), fault.UsedRecoveryCode)
+	if n, err := s.b.People.ResetFactors(t.Context(), alice, s.changed(alice)); err != nil || n != 2 {
+		t.Fatalf("reset %d: %v, want 2", n, err)
+	}
+	s.refuse(t, s.issuance(alice, "deleted", use("codes of totp|a", "code-1")), fault.UsedRecoveryCode)
+}
+
+// Whichever of several consumptions was spent, the others are not.
+func loserSpendsNothing(t *testing.T, s *databaseSuite) {
+	s.enroll(t, alice, "totp|a", "code-1")
+	code := record.CodeUse{Authenticator: "codes of totp|a", Hash: "code-1", Replacement: "code-2"}
+	step := record.StepUse{Authenticator: "totp|a", Step: 5}
+	s.issue(t, s.issuance(alice, "one", s.redemption("one")))
+	s.refuse(t, s.issuance(alice, "two", step, code, s.redemption("one")), fault.MalformedMFAToken)
+	s.issue(t, s.issuance(alice, "three", step, code, s.redemption("three")))
+	s.refuse(t, s.issuance(alice, "four", s.redemption("four"), code), fault.UsedRecoveryCode)
+	s.refuse(t, s.issuance(alice, "five", s.redemption("four"), step), fault.UsedOTP)
+	s.issue(t, s.issuance(alice, "six", s.redemption("four")))
+}

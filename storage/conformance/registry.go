@@ -1,0 +1,226 @@
+package conformance
+
+import (
+	"reflect"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/pkg/audit"
+	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/secret"
+	"github.com/sallyport/sallyport/pkg/signer"
+)
+
+func registryTests() map[string]func(*testing.T, *databaseSuite) {
+	return map[string]func(*testing.T, *databaseSuite){
+		"clients round trip":               clientRoundTrip,
+		"what did not change is not saved": unchangedIsNotSaved,
+		"a file undoes nothing":            fileUndoesNothing,
+		"APIs round trip":                  apiRoundTrip,
+		"nodes see changes":                nodesSeeChanges,
+		"a view ages":                      viewAges,
+		"50 save one client":               raceClient,
+		"signing keys":                     signingKeys,
+		"50 make the first key":            raceFirstKey,
+	}
+}
+
+func (s *databaseSuite) save(t *testing.T, c record.Client) bool {
+	t.Helper()
+	changed, err := s.a.Tenant.SaveClient(t.Context(), c, audit.Event{At: s.now(), Type: audit.ClientChanged, Success: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return changed
+}
+
+func (s *databaseSuite) wantClient(t *testing.T, n Node, want record.Client) {
+	t.Helper()
+	got, err := n.Registry.Client(t.Context(), want.ID)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
+	}
+}
+
+func clientRoundTrip(t *testing.T, s *databaseSuite) {
+	c := client()
+	c.ID, c.Confidential, c.ManagedBy = "web", true, record.ManagedByAPI
+	c.Origins, c.RedirectURIs = []string{"https://app.example.test"}, []string{"https://app.example.test/cb"}
+	c.SecretHashes = []string{secret.Hash(secret.New("one")), secret.Hash(secret.New("two"))}
+	s.save(t, c)
+	got, err := s.b.Registry.Client(t.Context(), "web")
+	if err != nil || len(got.SecretHashes) != 2 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	c.SecretHashes = got.SecretHashes // their order is open
+	s.wantClient(t, s.b, c)
+	c.SecretHashes = c.SecretHashes[:1]
+	if !s.save(t, c) {
+		t.Error("taking a secret away is no change")
+	}
+	s.wantClient(t, s.a, c)
+	for _, id := range []string{"WEB", "nobody", ""} {
+		if _, err := s.b.Registry.Client(t.Context(), id); fault.Of(err) != fault.NotFound {
+			t.Errorf("client %q: %v, want NotFound", id, err)
+		}
+	}
+}
+
+func unchangedIsNotSaved(t *testing.T, s *databaseSuite) {
+	before := s.a.State.Dump(t)
+	s.pass(time.Minute)
+	if s.save(t, client()) {
+		t.Error("the same client is a change")
+	}
+	if s.a.State.Dump(t) != before {
+		t.Error("something was written though nothing changed")
+	}
+	c := client()
+	c.Name = "Another"
+	if !s.save(t, c) || s.events(t, audit.ClientChanged) != 1 {
+		t.Error("a change and its event")
+	}
+}
+
+func fileUndoesNothing(t *testing.T, s *databaseSuite) {
+	c := client()
+	c.ManagedBy, c.Name = record.ManagedByAPI, "By hand"
+	if !s.save(t, c) {
+		t.Error("taking over is a change")
+	}
+	if s.save(t, client()) {
+		t.Error("the file changed what was changed by hand")
+	}
+	s.wantClient(t, s.a, c)
+}
+
+func apiRoundTrip(t *testing.T, s *databaseSuite) {
+	a := record.API{
+		Audience: "https://api.example.test/", Name: "Things", Scopes: []string{"read:things", "write:things"},
+		MFAScopes: []string{"write:things"}, AccessTokenLifetime: 15 * time.Minute, ManagedBy: record.ManagedByFile,
+	}
+	e := audit.Event{At: s.now(), Type: audit.APIChanged, Success: true}
+	for _, want := range []bool{true, false} {
+		if changed, err := s.a.Tenant.SaveAPI(t.Context(), a, e); err != nil || changed != want {
+			t.Errorf("changed %v, %v, want %v", changed, err, want)
+		}
+	}
+	if n := s.events(t, audit.APIChanged); n != 1 {
+		t.Errorf("%d events, want 1", n)
+	}
+	if got, err := s.b.Registry.API(t.Context(), a.Audience); err != nil || !reflect.DeepEqual(got, a) {
+		t.Errorf("got  %+v, %v\nwant %+v", got, err, a)
+	}
+	if _, err := s.b.Registry.API(t.Context(), "https://api.example.test"); fault.Of(err) != fault.NotFound {
+		t.Errorf("an audience without its slash: %v, want NotFound", err)
+	}
+}
+
+func nodesSeeChanges(t *testing.T, s *databaseSuite) {
+	want := client()
+	s.wantClient(t, s.a, want)
+	s.wantClient(t, s.b, want)
+	if err := s.a.Tenant.SetClientDisabled(t.Context(), spa, true, s.changed("")); err != nil {
+		t.Fatal(err)
+	}
+	disabled := want
+	disabled.Disabled = true
+	s.wantClient(t, s.a, disabled) // at once where it was changed
+	s.wantClient(t, s.b, want)     // from memory
+	if err := s.b.Tenant.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.wantClient(t, s.b, disabled)
+	if err := s.a.Tenant.SetClientDisabled(t.Context(), "nobody", true, s.changed("")); fault.Of(err) != fault.NotFound {
+		t.Errorf("disable nobody: %v, want NotFound", err)
+	}
+}
+
+// A node that has no word of the revision for some seconds does not trust its memory.
+func viewAges(t *testing.T, s *databaseSuite) {
+	s.wantClient(t, s.b, client())
+	if err := s.a.Tenant.SetClientDisabled(t.Context(), spa, true, s.changed("")); err != nil {
+		t.Fatal(err)
+	}
+	s.pass(5 * time.Second)
+	disabled := client()
+	disabled.Disabled = true
+	s.wantClient(t, s.b, disabled)
+}
+
+func raceClient(t *testing.T, s *databaseSuite) {
+	var changed atomic.Int64
+	atBarrier(func(i int) {
+		c := client()
+		c.ID = "new"
+		did, err := s.node(i).Tenant.SaveClient(t.Context(), c, s.changed(""))
+		if err != nil {
+			t.Errorf("save: %v", err)
+		}
+		if did {
+			changed.Add(1)
+		}
+	})
+	if changed.Load() != 1 {
+		t.Errorf("%d saves of one client changed something, want 1", changed.Load())
+	}
+}
+
+// privateKey is a secret that no dump may show.
+const privateKey = "private-key-that-nobody-sees"
+
+func (s *databaseSuite) key(id, algorithm string) signer.Key {
+	return signer.Key{ID: id, Algorithm: algorithm, Private: secret.New(privateKey + id), CreatedAt: s.now()}
+}
+
+func (s *databaseSuite) addKeys(t *testing.T) {
+	t.Helper()
+	for _, algorithm := range []string{"ES256", "RS256"} {
+		added, err := s.a.Keys.AddFirstSigningKey(t.Context(), s.key("kid-"+algorithm, algorithm))
+		if err != nil || !added {
+			t.Fatalf("%v, %v", added, err)
+		}
+		s.pass(time.Second)
+	}
+}
+
+func signingKeys(t *testing.T, s *databaseSuite) {
+	if keys, err := s.b.Keys.SigningKeys(t.Context()); err != nil || len(keys) != 0 {
+		t.Errorf("%v, %v, want none", keys, err)
+	}
+	begin := s.now()
+	s.addKeys(t)
+	if added, err := s.b.Keys.AddFirstSigningKey(t.Context(), s.key("second", "ES256")); err != nil || added {
+		t.Errorf("a second first key: %v, %v", added, err)
+	}
+	keys, err := s.b.Keys.SigningKeys(t.Context())
+	if err != nil || len(keys) != 2 {
+		t.Fatalf("%v, %v, want 2", keys, err)
+	}
+	first := keys[0]
+	if first.ID != "kid-ES256" || first.Algorithm != "ES256" || !first.CreatedAt.Equal(begin) ||
+		first.Private.Reveal() != privateKey+"kid-ES256" {
+		t.Errorf("the oldest is %+v", first)
+	}
+	if n := s.events(t, audit.KeyCreated); n != 2 {
+		t.Errorf("%d events, want 2", n)
+	}
+}
+
+func raceFirstKey(t *testing.T, s *databaseSuite) {
+	var won atomic.Int64
+	atBarrier(func(i int) {
+		added, err := s.node(i).Keys.AddFirstSigningKey(t.Context(), s.key(numbered(i), "ES256"))
+		if err != nil {
+			t.Errorf("add: %v", err)
+		}
+		if added {
+			won.Add(1)
+		}
+	})
+	if keys, err := s.a.Keys.SigningKeys(t.Context()); err != nil || len(keys) != 1 || won.Load() != 1 {
+		t.Errorf("%d keys, %d added, %v, want one", len(keys), won.Load(), err)
+	}
+}
