@@ -32,7 +32,8 @@ type keySet struct {
 type loadedKey struct {
 	id        string
 	algorithm string
-	private   crypto.Signer
+	public    crypto.PublicKey
+	private   crypto.Signer // nil when the key set was published by somebody else
 }
 
 // newKeySet loads keys that are ordered oldest first. One that does not load fails the
@@ -79,7 +80,7 @@ func (k Key) load() (*loadedKey, error) {
 	if !ok {
 		return nil, fmt.Errorf("key %q is not a private key for algorithm %q", k.ID, k.Algorithm)
 	}
-	return &loadedKey{id: k.ID, algorithm: k.Algorithm, private: private}, nil
+	return &loadedKey{id: k.ID, algorithm: k.Algorithm, public: private.Public(), private: private}, nil
 }
 
 // fitting returns a private key that is of the algorithm's type and strong enough.
@@ -94,7 +95,7 @@ func fitting(alg string, raw any) (crypto.Signer, bool) {
 }
 
 func publicJWK(k *loadedKey) (jwk.Key, error) {
-	public, err := jwk.FromRaw(k.private.Public())
+	public, err := jwk.FromRaw(k.public)
 	if err != nil {
 		return nil, fmt.Errorf("publish key %q: %w", k.id, err)
 	}

@@ -34,15 +34,19 @@ func (s *Signer) Verify(token, typ string, into any) error {
 	if err != nil {
 		return err
 	}
+	return set.verify(token, typ, into)
+}
+
+func (k *keySet) verify(token, typ string, into any) error {
 	if err := wellFormed(token); err != nil {
 		return err
 	}
-	key, err := set.named(token, typ)
+	key, err := k.named(token, typ)
 	if err != nil {
 		return err
 	}
 	payload, err := jws.Verify([]byte(token),
-		jws.WithCompact(), jws.WithKey(jwa.SignatureAlgorithm(key.algorithm), key.private.Public()))
+		jws.WithCompact(), jws.WithKey(jwa.SignatureAlgorithm(key.algorithm), key.public))
 	if err != nil {
 		return errors.New("verify a token: the signature is wrong")
 	}
