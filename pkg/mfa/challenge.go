@@ -16,7 +16,7 @@ import (
 type ChallengeRequest struct {
 	Token         secret.Text // the mfa_token
 	Client        string
-	Types         []string // challenge_type, split; empty: any
+	Allowed       []string // challenge_type, split; empty: any
 	Authenticator string   // authenticator_id; empty: the verifier chooses
 }
 
@@ -72,7 +72,7 @@ func choose(all []Authenticator, r ChallengeRequest) (Authenticator, error) {
 			continue
 		}
 		named = true
-		if a.Type != RecoveryCode && wanted(a.Type, r.Types) {
+		if a.Type != RecoveryCode && wanted(a.Type, r.Allowed) {
 			fit = append(fit, a)
 		}
 	}

@@ -70,7 +70,7 @@ func (r *Registrar) List(ctx context.Context, c Credential) ([]Authenticator, er
 
 // Association asks to enroll an authenticator.
 type Association struct {
-	Types    []string // authenticator_types; exactly one is served
+	Wanted   []string // authenticator_types; exactly one is served
 	Channels []string // oob_channels; the first one counts
 	Params   map[string]string
 	Address  string
@@ -109,20 +109,20 @@ func (r *Registrar) Associate(ctx context.Context, c Credential, a Association) 
 }
 
 func (r *Registrar) enroller(a Association) (Enroller, string, error) {
-	if len(a.Types) == 0 {
+	if len(a.Wanted) == 0 {
 		return nil, "", fault.Param(fault.MissingParameter, "authenticator_types")
 	}
-	if len(a.Types) > 1 {
+	if len(a.Wanted) > 1 {
 		return nil, "", fault.Param(fault.BadRequest, "authenticator_types: name exactly one type.")
 	}
 	channel := ""
-	if AuthenticatorType(a.Types[0]) == OOB {
+	if AuthenticatorType(a.Wanted[0]) == OOB {
 		if len(a.Channels) == 0 {
 			return nil, "", fault.Param(fault.MissingParameter, "oob_channels")
 		}
 		channel = a.Channels[0]
 	}
-	f, ok := r.factor(AuthenticatorType(a.Types[0]))
+	f, ok := r.factor(AuthenticatorType(a.Wanted[0]))
 	if !ok {
 		return nil, "", fault.UnknownFactor
 	}

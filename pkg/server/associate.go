@@ -25,7 +25,7 @@ func (s *Server) associate(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	answer, err := s.Registrar.Associate(r.Context(), c, mfa.Association{
-		Types:    r.PostForm["authenticator_types"],
+		Wanted:   r.PostForm["authenticator_types"],
 		Channels: r.PostForm["oob_channels"],
 		Params:   map[string]string{"phone_number": r.PostForm.Get("phone_number"), "email": r.PostForm.Get("email")},
 		Address:  s.address(r),

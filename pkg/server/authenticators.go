@@ -43,7 +43,7 @@ func (s *Server) row(a mfa.Authenticator) listed {
 		ID: a.ID, AuthType: string(a.Type), Active: a.Usable(), Channel: a.Channel, Name: a.Name,
 		CreatedAt: a.CreatedAt.Format(time.RFC3339Nano),
 	}
-	if s.Types {
+	if s.Kinds {
 		l.Type = a.Kind()
 	}
 	if !a.LastAuth.IsZero() {

@@ -30,7 +30,7 @@ func (s *Server) challenge(w http.ResponseWriter, r *http.Request) error {
 	answer, err := s.Verifier.Challenge(r.Context(), mfa.ChallengeRequest{
 		Token:         secret.New(token),
 		Client:        client.ID,
-		Types:         strings.Fields(r.PostForm.Get("challenge_type")),
+		Allowed:       strings.Fields(r.PostForm.Get("challenge_type")),
 		Authenticator: r.PostForm.Get("authenticator_id"),
 	})
 	if err != nil {

@@ -30,7 +30,7 @@ type Options struct {
 	Issuer    *oauth.Issuer
 	Users     Users
 	JWKS      func() []byte
-	Types     bool // send "type" with each listed authenticator (Q3)
+	Kinds     bool // send "type" with each listed authenticator (Q3)
 	Log       *slog.Logger
 	Now       func() time.Time
 }
