@@ -40,8 +40,8 @@ type Client struct {
 	ManagedBy    ManagedBy `json:"-"`
 	Disabled     bool      `json:"-"`
 	// Audiences are the APIs the client may have, each with the scopes it may have of
-	// it (none listed: all). A nil map means every API.
-	Audiences map[string][]string `json:"audiences,omitempty"`
+	// it (none listed: all). A nil map means every API, an empty one none.
+	Audiences map[string][]string `json:"audiences,omitzero"`
 	// SecretHashes are secret.Hash of the live secrets; two while one is replaced.
 	SecretHashes []string `json:"-"`
 }
