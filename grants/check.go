@@ -34,6 +34,9 @@ func (o Options) check(ctx context.Context, ar fosite.AccessRequester, name stri
 		return request{}, errors.New("the token request carries no grants.Session")
 	}
 	client, err := o.Registry.Client(ctx, ar.GetClient().GetID())
+	if errors.Is(err, fault.NotFound) {
+		return request{}, fault.BadClient // deleted since it was authenticated
+	}
 	if err != nil {
 		return request{}, fault.Because(fault.Unavailable, fmt.Errorf("check the client: %w", err))
 	}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ory/fosite"
 
@@ -41,6 +43,7 @@ var catalogue = map[fault.Kind]row{
 
 	fault.WrongPassword: {http.StatusForbidden, "invalid_grant", "Wrong email or password."},
 	fault.UserBlocked:   {http.StatusForbidden, "unauthorized", "user is blocked"},
+	fault.BadPassword:   {http.StatusBadRequest, "invalid_password", "The password cannot be used: %s"},
 
 	fault.MFARequired:         {http.StatusForbidden, "mfa_required", "Multifactor authentication required"},
 	fault.MalformedMFAToken:   {http.StatusForbidden, "invalid_grant", "Malformed mfa_token"},
@@ -93,7 +96,7 @@ func AnswerTo(err error) Answer {
 	known := errors.As(err, &d) && d.Kind == kind
 	if known {
 		maps.Copy(a.Members, d.Extra)
-		a.Retry = int(d.RetryAfter.Seconds())
+		a.Retry = int(math.Ceil(d.RetryAfter.Seconds()))
 	}
 	if strings.Contains(description, "%s") {
 		param := "The request is malformed."
@@ -113,7 +116,10 @@ func AnswerTo(err error) Answer {
 // WriteError writes a failure as JSON and returns what it wrote. There is never a
 // WWW-Authenticate header: with one, the most used client library drops the body and
 // with it the mfa_token (Auth0 MFA API, 1.2.2).
-func WriteError(w http.ResponseWriter, err error) Answer {
+//
+// A 429 says when one more try is open, in seconds and as a Unix time: one library
+// reads this, one that, and one breaks when it is no integer (1.2.7).
+func WriteError(w http.ResponseWriter, err error, now time.Time) Answer {
 	a := AnswerTo(err)
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
@@ -121,6 +127,11 @@ func WriteError(w http.ResponseWriter, err error) Answer {
 	h.Set("Pragma", "no-cache")
 	if a.Retry > 0 {
 		h.Set("Retry-After", strconv.Itoa(a.Retry))
+	}
+	if a.Status == http.StatusTooManyRequests {
+		h.Set("X-RateLimit-Limit", "1")
+		h.Set("X-RateLimit-Remaining", "0")
+		h.Set("X-RateLimit-Reset", strconv.FormatInt(now.Unix()+int64(a.Retry), 10))
 	}
 	w.WriteHeader(a.Status)
 	// The client may have hung up; there is nobody left to tell.

@@ -24,7 +24,8 @@ func (s *Server) address(r *http.Request) string {
 		if err != nil {
 			break
 		}
-		addr = next.Unmap()
+		// A zone means nothing beyond the machine that wrote it, and can be any text.
+		addr = next.Unmap().WithZone("")
 	}
 	return addr.String()
 }

@@ -49,7 +49,7 @@ func (s *Server) credential(r *http.Request, scope string) (mfa.Credential, erro
 // sameClient checks the client fields that some libraries send beside the bearer
 // token: they must be right, and the token's (Auth0 MFA API, 1.3.1).
 func (s *Server) sameClient(r *http.Request, form url.Values, c mfa.Credential) error {
-	if !form.Has("client_id") {
+	if !form.Has("client_id") && !form.Has("client_secret") {
 		return nil
 	}
 	client, _, err := s.Clients.Identify(r.Context(), r, form)

@@ -39,7 +39,11 @@ func readBody(r *http.Request, known fields) error {
 	if r.Header.Get("Content-Encoding") != "" {
 		return fault.Param(fault.BadRequest, "Compressed bodies are not read.")
 	}
-	for name := range r.URL.Query() {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return fault.Param(fault.BadRequest, "The query cannot be decoded.")
+	}
+	for name := range query {
 		if _, ok := known[name]; ok {
 			// Secrets in a URL end up in logs: RFC 6749, 2.3.1.
 			return fault.Param(fault.BadRequest, "Parameters belong into the body, not into the URL.")

@@ -30,15 +30,25 @@ func (s *Server) serve(route string, do endpoint) http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		status, kind := http.StatusOK, ""
 		if err := s.protected(w, r.WithContext(ctx), do); err != nil {
-			a := grants.WriteError(w, err)
+			a := grants.WriteError(w, err, s.Now())
 			status, kind = a.Status, a.Kind.Error()
 			if status >= http.StatusInternalServerError {
 				s.Log.ErrorContext(ctx, "request failed", slog.String("route", route), slog.String("kind", kind), slog.Any("cause", err))
 			}
 		}
-		s.Log.InfoContext(ctx, "request", slog.String("method", r.Method), slog.String("route", route),
+		s.Log.InfoContext(ctx, "request", slog.String("method", method(r)), slog.String("route", route),
 			slog.Int("status", status), slog.String("kind", kind), slog.Duration("took", s.Now().Sub(began)))
 	})
+}
+
+// method is that of the request if it is one of HTTP's own; any word can stand there.
+func method(r *http.Request) string {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return r.Method
+	default:
+		return "other"
+	}
 }
 
 // protected turns a panic into an internal failure. Its value may hold what the client

@@ -27,26 +27,23 @@ const (
 func (s *Server) Handler() http.Handler {
 	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
 	prefix := s.prefix()
-	for _, route := range []struct {
-		method, path string
-		do           endpoint
-	}{
-		{http.MethodPost, prefix + pathToken, s.token},
-		{http.MethodPost, prefix + pathAssociate, s.associate},
-		{http.MethodPost, prefix + pathChallenge, s.challenge},
-		{http.MethodGet, prefix + pathAuthenticators, s.authenticators},
-		{http.MethodGet, prefix + pathUserinfo, s.userinfo},
-		{http.MethodPost, prefix + pathUserinfo, s.userinfo},
-		{http.MethodGet, prefix + pathJWKS, s.jwks},
-		{http.MethodGet, prefix + pathOpenID, s.discovery},
-		{http.MethodGet, prefix + pathOAuth, s.discovery},
-	} {
-		r.Methods(route.method).Path(route.path).Handler(s.serve(route.path, route.do))
+	get, post := []string{http.MethodGet, http.MethodHead}, []string{http.MethodPost}
+	// The path is compared before the method, or the router forgets that only the
+	// method was wrong and answers 404.
+	route := func(path string, do endpoint, methods ...string) {
+		r.Path(path).Methods(methods...).Handler(s.serve(path, do))
 	}
+	route(prefix+pathToken, s.token, post...)
+	route(prefix+pathAssociate, s.associate, post...)
+	route(prefix+pathChallenge, s.challenge, post...)
+	route(prefix+pathAuthenticators, s.authenticators, get...)
+	route(prefix+pathUserinfo, s.userinfo, append(post, get...)...)
+	route(prefix+pathJWKS, s.jwks, get...)
+	route(prefix+pathOpenID, s.discovery, get...)
+	route(prefix+pathOAuth, s.discovery, get...)
 	if prefix != "/" {
 		// RFC 8414, 3.1: the well-known part goes before the issuer's path.
-		inserted := "/" + pathOAuth + strings.TrimSuffix(prefix, "/")
-		r.Methods(http.MethodGet).Path(inserted).Handler(s.serve(inserted, s.discovery))
+		route("/"+pathOAuth+strings.TrimSuffix(prefix, "/"), s.discovery, get...)
 	}
 	r.NotFoundHandler = s.serve("none", func(http.ResponseWriter, *http.Request) error { return fault.NotFound })
 	r.MethodNotAllowedHandler = s.serve("none", func(w http.ResponseWriter, req *http.Request) error {
@@ -56,19 +53,20 @@ func (s *Server) Handler() http.Handler {
 	return r
 }
 
-// prefix is the path of the issuer; everything is served below it.
+// prefix is the path of the issuer, escaped as it comes in requests; everything is
+// served below it.
 func (s *Server) prefix() string {
 	u, err := url.Parse(s.URL)
 	if err != nil || u.Path == "" {
 		return "/"
 	}
-	return u.Path
+	return u.EscapedPath()
 }
 
 // allowed lists the methods that the path of a request has.
 func allowed(r *mux.Router, req *http.Request) string {
 	var methods []string
-	for _, m := range []string{http.MethodGet, http.MethodPost} {
+	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
 		probe := req.Clone(req.Context())
 		probe.Method = m
 		var match mux.RouteMatch
