@@ -64,7 +64,11 @@ type Request struct {
 func (w *World) Do(t testing.TB, r Request) Reply {
 	t.Helper()
 	node := w.nodes[int(w.turn.Add(1))%len(w.nodes)]
-	req, err := http.NewRequestWithContext(t.Context(), r.Method, node+r.Path, strings.NewReader(r.Body))
+	scheme := "http://"
+	if node.secure {
+		scheme = "https://"
+	}
+	req, err := http.NewRequestWithContext(t.Context(), r.Method, scheme+node.public+r.Path, strings.NewReader(r.Body))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,27 +1,25 @@
-// Package gatewaytest is the world of the end-to-end tests: real gateways that listen
-// on loopback, a clock that is wound by hand, and a client that speaks the wire and
-// keeps what it was told.
+// Package gatewaytest is the world of the end-to-end tests: gateways that are processes
+// of their own and listen on loopback, a clock that is wound by hand, and a client that
+// speaks the wire.
 //
 // The same tests run in every [Setting]: one gateway on SQLite and the embedded state
-// store, and two on PostgreSQL and redis-server that take requests in turn.
+// store, and two on PostgreSQL and redis-server that take requests in turn. A gateway
+// is the test binary itself, started again, so its TestMain has to call [Main].
 package gatewaytest
 
 import (
 	"bytes"
-	"context"
-	"crypto/rand"
+	"crypto/tls"
 	_ "embed"
-	"log/slog"
-	"net"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/sallyport/sallyport/config"
-	"github.com/sallyport/sallyport/pkg/gateway"
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/storage/storagetest"
 )
@@ -49,137 +47,123 @@ type backends struct {
 	forget          func(t testing.TB)        // empties the state store; nil when it is in process
 }
 
-// Settings are the two ways to run a gateway that every end-to-end test covers.
-func Settings() []Setting {
-	return []Setting{
-		{Name: "sqlite+embedded", Nodes: 1, open: func(t testing.TB) backends {
-			url := storagetest.SQLite(t)
-			return backends{database: url, redis: "embedded:", dump: func(t testing.TB) string {
-				return dumpFiles(t, filepath.Dir(url[len("sqlite://"):]))
-			}}
-		}},
-		{Name: "postgres+redis", Nodes: 2, open: func(t testing.TB) backends {
-			url, redis := storagetest.Postgres(t), storagetest.NewRedis(t)
-			return backends{database: url, redis: redis.URL, forget: redis.FlushAll, dump: func(t testing.TB) string {
-				return storagetest.PostgresDump(t, url) + redis.Dump(t)
-			}}
-		}},
-	}
+// SQLite is one gateway that needs nothing beside itself.
+func SQLite() Setting {
+	return Setting{Name: "sqlite+embedded", Nodes: 1, open: func(t testing.TB) backends {
+		url := storagetest.SQLite(t)
+		return backends{database: url, redis: "embedded:", dump: func(t testing.TB) string {
+			return dumpFiles(t, filepath.Dir(strings.TrimPrefix(url, "sqlite://")))
+		}}
+	}}
 }
 
-// Each runs a test in every setting.
-func Each(t *testing.T, test func(t *testing.T, w *World)) {
+// PostgreSQL is two gateways on real servers.
+func PostgreSQL() Setting {
+	return Setting{Name: "postgres+redis", Nodes: 2, open: func(t testing.TB) backends {
+		url, redis := storagetest.Postgres(t), storagetest.NewRedis(t)
+		return backends{database: url, redis: redis.URL, forget: func(t testing.TB) { redis.FlushAll(t) },
+			dump: func(t testing.TB) string { return storagetest.PostgresDump(t, url) + redis.Dump(t) }}
+	}}
+}
+
+// Each runs a test in every setting, with further lines of configuration.
+func Each(t *testing.T, test func(t *testing.T, w *World), lines ...string) {
 	t.Helper()
-	for _, s := range Settings() {
+	for _, s := range []Setting{SQLite(), PostgreSQL()} {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
-			test(t, New(t, s))
+			test(t, New(t, s, lines...))
 		})
 	}
 }
 
 // World is one tenant, served.
 type World struct {
-	URL    string // the issuer
-	Clock  *Clock
-	Config *config.Config
-	Log    *Buffer // what the gateways logged
+	URL   string // the issuer
+	Clock *Clock
+	Log   *Buffer // what the gateways logged
 
 	http   *http.Client
-	nodes  []string // the base URL of each gateway
+	nodes  []*node
 	turn   atomic.Uint32
 	stores backends
 }
 
-// An Option changes the configuration of a world.
-type Option func(*config.Config)
-
-// New starts the gateways of a setting; they stop with the test.
-func New(t testing.TB, s Setting, options ...Option) *World {
+// New starts the gateways of a setting; they stop with the test. Each line is one of
+// the configuration file, "tls:" and what belongs to it for example.
+func New(t testing.TB, s Setting, lines ...string) *World {
 	t.Helper()
-	b := s.open(t)
 	w := &World{
-		URL: "https://login.example.test/", Clock: NewClock(), Log: &Buffer{}, stores: b,
-		http: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+		URL: "https://login.example.test/", Log: &Buffer{}, stores: s.open(t),
+		// The certificates that tests make are nobody's to check here.
+		http: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+			MaxIdleConnsPerHost: 64, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}, //nolint:gosec // loopback
+	}
+	for _, l := range lines {
+		if url, ok := strings.CutPrefix(l, "public_url: "); ok {
+			w.URL = url
+		}
 	}
 	t.Cleanup(w.http.CloseIdleConnections)
-	w.Config = configuration(t, w.URL, b)
-	for _, o := range options {
-		o(w.Config)
-	}
-	w.URL = w.Config.Server.PublicURL
+	file := w.configure(t, lines)
+	w.Clock = newClock(func(now time.Time) {
+		for _, n := range w.nodes {
+			n.set(t, now)
+		}
+	})
 	for range s.Nodes {
-		w.nodes = append(w.nodes, w.start(t))
+		w.nodes = append(w.nodes, start(t, file, w.Clock.Now(), w.Log))
+	}
+	for _, n := range w.nodes {
+		n.wait(t)
 	}
 	return w
 }
 
-// configuration is what a file would say.
-func configuration(t testing.TB, url string, b backends) *config.Config {
+// Address is the host and port of the first gateway.
+func (w *World) Address() string { return w.nodes[0].public }
+
+// Manage is the base URL of each gateway's management listener.
+func (w *World) Manage() []string {
+	var out []string
+	for _, n := range w.nodes {
+		out = append(out, "http://"+n.management)
+	}
+	return out
+}
+
+// configure writes the configuration of the gateways and returns its path.
+func (w *World) configure(t testing.TB, lines []string) string {
 	t.Helper()
+	dir := t.TempDir()
 	ring, err := secret.NewRing(time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := filepath.Join(t.TempDir(), "keys.json")
-	if err := ring.Save(keys); err != nil {
+	if err := ring.Save(filepath.Join(dir, "keys.json")); err != nil {
 		t.Fatal(err)
 	}
-	c := config.Default(config.Recommended)
-	c.Server.PublicURL = url
-	c.Database.URL, c.Redis.URL = secret.New(b.database), secret.New(b.redis)
-	c.Secrets.KeyFile = keys
-	// The least that is allowed: nobody attacks these hashes.
-	c.Passwords.Argon2.Memory, c.Passwords.Argon2.Time = 7*1024, 5
-	c.Passwords.Queue = 200
-	return c
-}
-
-// start runs one more gateway and returns its base URL.
-func (w *World) start(t testing.TB) string {
-	t.Helper()
-	ctx, stop := context.WithCancel(context.Background())
-	file := filepath.Join(t.TempDir(), "tenant.yaml")
-	if err := os.WriteFile(file, tenant, 0o600); err != nil {
-		t.Fatal(err)
+	text := fmt.Sprintf(`listen: 127.0.0.1:0
+management: {listen: "127.0.0.1:0"}
+database: {url: %q}
+redis: {url: %q}
+secrets: {key_file: keys.json}
+tenant_files: [tenant.yaml]
+passwords: {argon2: {memory: 7168, time: 5}, queue: 200}
+`, w.stores.database, w.stores.redis)
+	if !strings.Contains(strings.Join(lines, "\n"), "public_url:") {
+		text += "public_url: " + w.URL + "\n"
 	}
-	parsed, err := config.LoadTenant(file, os.LookupEnv)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := gateway.New(ctx, gateway.Options{
-		Config: w.Config, Tenants: []*config.Tenant{parsed}, Now: w.Clock.Now, Random: rand.Reader,
-		Log: slog.New(slog.NewTextHandler(w.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	public, management := listen(t), listen(t)
-	done := make(chan error, 1)
-	go func() { done <- g.Serve(ctx, public, management) }()
-	t.Cleanup(func() {
-		w.http.CloseIdleConnections()
-		stop()
-		if err := <-done; err != nil {
-			t.Errorf("serve: %v", err)
+	file := filepath.Join(dir, "sallyport.yaml")
+	for path, content := range map[string][]byte{
+		file:                              []byte(text + strings.Join(lines, "\n") + "\n"),
+		filepath.Join(dir, "tenant.yaml"): tenant,
+	} {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
 		}
-		if err := g.Close(); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	})
-	if w.Config.Server.TLS != nil {
-		return "https://" + public.Addr().String()
 	}
-	return "http://" + public.Addr().String()
-}
-
-func listen(t testing.TB) net.Listener {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
+	return file
 }
 
 // Dump is everything that the stores hold, as text.
@@ -188,7 +172,7 @@ func (w *World) Dump(t testing.TB) string {
 	return w.stores.dump(t)
 }
 
-// ForgetState empties the state store, as a Redis that was lost and replaced. It
+// ForgetState empties the state store, as when a Redis was lost and replaced. It
 // reports whether there is one that can be emptied.
 func (w *World) ForgetState(t testing.TB) bool {
 	t.Helper()
