@@ -56,15 +56,15 @@ func (p Params) hash(password string) string {
 		p.Memory, p.Time, p.Threads, b64.EncodeToString(salt), b64.EncodeToString(key))
 }
 
-func (p Params) key(password string, salt []byte, size int) []byte {
-	return argon2.IDKey([]byte(password), salt, p.Time, p.Memory, p.Threads, uint32(size))
+func (p Params) key(password string, salt []byte, size uint32) []byte {
+	return argon2.IDKey([]byte(password), salt, p.Time, p.Memory, p.Threads, size)
 }
 
 // decoy is a digest that costs what a hash of these parameters costs and matches
 // nothing: the key is not the hash of any known password.
 func (p Params) decoy() digest {
 	salt, key := random(saltBytes), random(keyBytes)
-	return digest{params: p, matches: func(password string) (bool, error) {
+	return digest{matches: func(password string) (bool, error) {
 		subtle.ConstantTimeCompare(p.key(password, salt, keyBytes), key)
 		return false, nil
 	}}
@@ -83,22 +83,27 @@ func parseArgon2(name string, fields []string) (digest, error) {
 		return digest{}, errHash
 	}
 	n, ok := numbers(fields[1], "m", "t", "p")
-	if !ok || n[2] > maxArgonThreads {
+	if !ok {
 		return digest{}, errHash
 	}
-	p := Params{Memory: n[0], Time: n[1], Threads: uint8(n[2])}
+	threads := n[2]
+	if threads > maxArgonThreads {
+		return digest{}, errHash
+	}
+	p := Params{Memory: n[0], Time: n[1], Threads: uint8(threads)}
 	salt, key, ok := saltAndKey(fields[2], fields[3])
 	if !ok || p.Check() != nil {
 		return digest{}, errHash
 	}
+	size := uint32(len(key)) //nolint:gosec // saltAndKey takes no more than maxKey
 	if name == "argon2i" {
 		return digest{matches: func(password string) (bool, error) {
-			got := argon2.Key([]byte(password), salt, p.Time, p.Memory, p.Threads, uint32(len(key)))
+			got := argon2.Key([]byte(password), salt, p.Time, p.Memory, p.Threads, size)
 			return subtle.ConstantTimeCompare(got, key) == 1, nil
 		}}, nil
 	}
 	d := digest{matches: func(password string) (bool, error) {
-		return subtle.ConstantTimeCompare(p.key(password, salt, len(key)), key) == 1, nil
+		return subtle.ConstantTimeCompare(p.key(password, salt, size), key) == 1, nil
 	}}
 	if len(salt) == saltBytes && len(key) == keyBytes {
 		d.params = p

@@ -104,6 +104,15 @@ func TestImportedHashes(t *testing.T) {
 func TestRefusedHashes(t *testing.T) {
 	const s, k = "c2l4dGVlbiBieXRlcyBvaw", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	salt53 := strings.Repeat("a", 53)
+	for _, hash := range []string{ // what the refused ones below were before they were spoiled
+		"$argon2id$v=19$m=64,t=1,p=1$" + s + "$" + k, "$argon2id$v=19$m=1048576,t=4,p=16$" + s + "$" + k,
+		"$2a$04$" + salt53, "$2a$16$" + salt53, "$pbkdf2-sha256$10000000$" + s + "$" + k,
+		"$pbkdf2-sha256$5000000$" + s + "$" + k + strings.Repeat("A", 21), "pbkdf2_sha256$1000$salt$" + k + "=",
+	} {
+		if !identity.Known(hash) {
+			t.Errorf("%q is not known", hash)
+		}
+	}
 	for _, hash := range []string{
 		"", "$", "$$$$", "plain", "{SSHA}abc", "5f4dcc3b5aa765d61d8327deb882cf99",
 		"$argon2d$v=19$m=64,t=1,p=1$" + s + "$" + k,
@@ -131,7 +140,7 @@ func TestRefusedHashes(t *testing.T) {
 		"$pbkdf2$1000$" + s + "$" + k, "$pbkdf2-md5$1000$" + s + "$" + k,
 		"$pbkdf2-sha256$0$" + s + "$" + k, "$pbkdf2-sha256$i=1000,l=64$" + s + "$" + k,
 		"$pbkdf2-sha256$10000001$" + s + "$" + k, "$pbkdf2-sha256$i=1000,l=32,x=1$" + s + "$" + k,
-		"$pbkdf2-sha256$6000000$" + s + "$" + k + strings.Repeat("A", 10), // two blocks each
+		"$pbkdf2-sha256$6000000$" + s + "$" + k + strings.Repeat("A", 21), // two blocks each
 		"pbkdf2_sha1$1000$salt$" + k + "=", "pbkdf2_sha256$1000$$" + k + "=", "pbkdf2_sha256$1000$salt$AAAA",
 		"pbkdf2_sha256$10000001$salt$" + k + "=",
 	} {
@@ -215,6 +224,7 @@ func TestParamsAreBounded(t *testing.T) {
 }
 
 // argonOf is the salt and key of a hash at the cost of cheap.
-func argonOf(password string) string {
-	return b64(salt) + "$" + b64(argon2.IDKey([]byte(password), salt, cheap.Time, cheap.Memory, cheap.Threads, 32))
+func argonOf(password string, salt []byte, size uint32) string {
+	key := argon2.IDKey([]byte(password), salt, cheap.Time, cheap.Memory, cheap.Threads, size)
+	return b64(salt) + "$" + b64(key)
 }

@@ -130,12 +130,10 @@ func TestPasswordsAreComparedInNFKC(t *testing.T) {
 // A hash that was imported of decomposed text answers to nothing else, until its
 // owner has logged in once, also when its form and cost are already ours.
 func TestImportedHashOfDecomposedText(t *testing.T) {
-	sameCost := newHouse(t)
-	sameCost.enroll(t, "x", "p")
-	prefix := sameCost.store.hash("x")[:len("$argon2id$v=19$m=8,t=1,p=1$")]
+	const prefix = "$argon2id$v=19$m=8,t=1,p=1$"
 	for name, hash := range map[string]string{
 		"bcrypt":        bcryptHash(t, "2b", decomposed),
-		"our own shape": prefix + argonOf(decomposed),
+		"our own shape": prefix + argonOf(decomposed, salt, 32),
 	} {
 		h := newHouse(t)
 		h.add("bob", hash)
@@ -190,6 +188,26 @@ func TestChangedCostRehashesOnce(t *testing.T) {
 	}
 	if got := h.store.hash("alice"); got == old || !strings.Contains(got, "$m=32,t=2,p=1$") || h.store.replaced != 1 {
 		t.Errorf("replaced %d times", h.store.replaced)
+	}
+}
+
+// An imported argon2id hash of our cost may still have too short a salt or key.
+func TestShortSaltOrKeyIsReplaced(t *testing.T) {
+	const prefix = "$argon2id$v=19$m=8,t=1,p=1$"
+	for name, rest := range map[string]string{
+		"salt": argonOf("a fine long password", salt[:8], 32),
+		"key":  argonOf("a fine long password", salt, 16),
+	} {
+		h := newHouse(t)
+		h.add("bob", prefix+rest)
+		for range 2 {
+			if kind, _ := h.login(t, "bob", "a fine long password"); kind != "" {
+				t.Errorf("%s: %q", name, kind)
+			}
+		}
+		if h.store.replaced != 1 {
+			t.Errorf("short %s: replaced %d times", name, h.store.replaced)
+		}
 	}
 }
 

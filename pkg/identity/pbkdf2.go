@@ -60,7 +60,7 @@ func parseDjango(fields []string) (digest, error) {
 func pbkdf2Digest(algorithm string, iterations uint32, salt, key []byte) (digest, error) {
 	h := map[string]func() hash.Hash{"sha256": sha256.New, "sha512": sha512.New}[algorithm]
 	blocks := (len(key) + h().Size() - 1) / h().Size()
-	if uint64(iterations)*uint64(blocks) > maxPBKDF2Work {
+	if iterations > maxPBKDF2Work || int(iterations)*blocks > maxPBKDF2Work {
 		return digest{}, errHash
 	}
 	return digest{matches: func(password string) (bool, error) {
