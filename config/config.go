@@ -23,7 +23,7 @@ type Config struct {
 	Database    sqlstore.Config `yaml:"database" doc:"What must not be lost: users, clients, authenticators, sessions, keys, the audit."`
 	Redis       redis.Config    `yaml:"redis" doc:"What may be lost: logins under way."`
 	Secrets     Secrets         `yaml:"secrets" doc:"The key ring."`
-	TenantFiles []string        `yaml:"tenant_files" file:"true" example:"[tenant.yaml]" doc:"Files with APIs, clients and users, applied at every start; relative to the configuration file."`
+	TenantFiles []string        `yaml:"tenant_files" file:"true" example:"[tenant.yaml]" doc:"Files with APIs, clients and users, applied at every start."`
 	Dialects    []string        `yaml:"dialects" enum:"extrahorizon|axonize|acceleratxr" example:"[extrahorizon]" doc:"Faces of other systems to serve beside the Auth0 contract. Not served by this version."`
 	Lifetimes   Lifetimes       `yaml:"lifetimes" doc:"How long things are good."`
 	Tokens      Tokens          `yaml:"tokens" doc:"What access tokens look like."`
@@ -47,7 +47,7 @@ type Lifetimes struct {
 	MFA          mfa.Config    `yaml:",inline"`
 	AccessToken  time.Duration `yaml:"access_token" doc:"How long an access token is good, unless its API says otherwise."`
 	IDToken      time.Duration `yaml:"id_token" default:"1h" doc:"How long an ID token is good."`
-	RefreshToken time.Duration `yaml:"refresh_token" default:"720h" doc:"How long a refresh token is good when it is not used."`
+	RefreshToken time.Duration `yaml:"refresh_token" default:"720h" doc:"How long a refresh token is good."`
 }
 
 // The dialects of access tokens.
@@ -99,5 +99,5 @@ type Push struct {
 // FCM is Firebase Cloud Messaging.
 type FCM struct {
 	CredentialsFile string `yaml:"credentials_file" required:"true" file:"true" example:"/etc/sallyport/fcm.json" doc:"Service-account JSON."`
-	Endpoint        string `yaml:"endpoint" default:"https://fcm.googleapis.com" doc:"Base of the service; /v1/projects/<project>/messages:send follows."`
+	Endpoint        string `yaml:"endpoint" default:"https://fcm.googleapis.com" doc:"Base of the service; /v1/projects/PROJECT/messages:send follows."`
 }

@@ -35,7 +35,7 @@ func (r *File) entry(known []Field, key, value *yaml.Node, path string, v reflec
 	}
 	f, inFile, ok := match(known, key)
 	if !ok {
-		r.fail(key.Line, Join(path, key.Value), unknownKey(known, key.Value))
+		r.unknown(known, key, path)
 		return
 	}
 	at := Join(path, f.Key)
@@ -68,7 +68,7 @@ func match(known []Field, key *yaml.Node) (f Field, inFile, ok bool) {
 	return Field{}, false, false
 }
 
-func unknownKey(known []Field, key string) string {
+func (r *File) unknown(known []Field, key *yaml.Node, path string) {
 	var names []string
 	for _, f := range known {
 		names = append(names, f.Key)
@@ -76,10 +76,14 @@ func unknownKey(known []Field, key string) string {
 			names = append(names, f.Key+"_file")
 		}
 	}
-	if near, ok := nearest(key, names); ok {
-		return fmt.Sprintf("unknown key; did you mean %s?", near)
+	near, ok := nearest(key.Value, names)
+	if !ok {
+		r.fail(key.Line, Join(path, key.Value), "unknown key; known here are "+strings.Join(names, ", "))
+		return
 	}
-	return "unknown key; known here are " + strings.Join(names, ", ")
+	r.fail(key.Line, Join(path, key.Value), fmt.Sprintf("unknown key; did you mean %s?", near))
+	// Nobody needs to hear that what is misspelled here is missing as well.
+	r.blamed = append(r.blamed, Join(path, near), Join(path, strings.TrimSuffix(near, "_file")))
 }
 
 // value decodes any value.
