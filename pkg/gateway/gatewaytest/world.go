@@ -143,20 +143,25 @@ func (w *World) configure(t testing.TB, lines []string) string {
 	if err := ring.Save(filepath.Join(dir, "keys.json")); err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf(`listen: 127.0.0.1:0
-management: {listen: "127.0.0.1:0"}
-database: {url: %q}
-redis: {url: %q}
-secrets: {key_file: keys.json}
-tenant_files: [tenant.yaml]
-passwords: {argon2: {memory: 7168, time: 5}, queue: 200}
-`, w.stores.database, w.stores.redis)
-	if !strings.Contains(strings.Join(lines, "\n"), "public_url:") {
-		text += "public_url: " + w.URL + "\n"
+	text := strings.Join(lines, "\n") + "\n"
+	for _, setting := range []string{
+		"public_url: " + w.URL,
+		"listen: 127.0.0.1:0",
+		`management: {listen: "127.0.0.1:0"}`,
+		fmt.Sprintf("database: {url: %q}", w.stores.database),
+		fmt.Sprintf("redis: {url: %q}", w.stores.redis),
+		"secrets: {key_file: keys.json}",
+		"tenant_files: [tenant.yaml]",
+		// The least that is allowed: nobody attacks these hashes.
+		"passwords: {argon2: {memory: 7168, time: 5}, queue: 200}",
+	} {
+		if key, _, _ := strings.Cut(setting, ":"); !strings.Contains("\n"+text, "\n"+key+":") {
+			text += setting + "\n"
+		}
 	}
 	file := filepath.Join(dir, "sallyport.yaml")
 	for path, content := range map[string][]byte{
-		file:                              []byte(text + strings.Join(lines, "\n") + "\n"),
+		file:                              []byte(text),
 		filepath.Join(dir, "tenant.yaml"): tenant,
 	} {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
