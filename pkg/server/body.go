@@ -56,8 +56,8 @@ func readBody(r *http.Request, known fields) error {
 		return fault.BodyTooLarge
 	case err != nil:
 		return fault.Param(fault.BadRequest, "The body ended early.")
-	case !utf8.Valid(body):
-		return fault.Param(fault.BadRequest, "The body is not UTF-8.")
+	case !utf8.Valid(body) || bytes.HasPrefix(body, []byte("\ufeff")):
+		return fault.Param(fault.BadRequest, "The body is not UTF-8, or begins with a byte order mark.")
 	}
 	form, err := parse(r.Header.Values("Content-Type"), body, known)
 	if err != nil {
