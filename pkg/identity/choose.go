@@ -20,7 +20,7 @@ const (
 	TooShort           = "too_short"
 	TooLong            = "too_long"
 	ForbiddenCharacter = "forbidden_character" // NUL, or bytes that are not UTF-8
-	CommonPassword     = "common_password"     // on the blocklist
+	ListedPassword     = "common_password"     // on the blocklist
 	ContextualPassword = "contextual_password" // the service's or the user's own name
 )
 
@@ -84,7 +84,7 @@ func (p Policy) refusal(password string, words []string) string {
 	case length > MaxLength:
 		return TooLong
 	case p.lists(folded):
-		return CommonPassword
+		return ListedPassword
 	case contextual(folded, words):
 		return ContextualPassword
 	}

@@ -56,17 +56,17 @@ func TestChoosing(t *testing.T) {
 		{alone, "kqzvwpxm\xfftrgbndf", identity.ForbiddenCharacter},
 		{alone, "               ", ""}, // no rules of composition (N-PW-3)
 		{alone, "582039471650284", ""},
-		{alone, "password1234567", identity.CommonPassword},
-		{alone, "PassWord1234567", identity.CommonPassword},
-		{alone, "\uff50assword1234567", identity.CommonPassword}, // a full-width p
-		{alone, "1234567890123456", identity.CommonPassword},
-		{alone, "123456789012345", identity.CommonPassword},
-		{alone, "qwertyuiopasdfghjkl", identity.CommonPassword},
-		{alone, "passwordpassword", identity.CommonPassword},
-		{second, "password", identity.CommonPassword},
-		{second, "iloveyou", identity.CommonPassword},
-		{second, "!@#$%^&*", identity.CommonPassword},
-		{second, "contraseña", identity.CommonPassword},
+		{alone, "password1234567", identity.ListedPassword},
+		{alone, "PassWord1234567", identity.ListedPassword},
+		{alone, "\uff50assword1234567", identity.ListedPassword}, // a full-width p
+		{alone, "1234567890123456", identity.ListedPassword},
+		{alone, "123456789012345", identity.ListedPassword},
+		{alone, "qwertyuiopasdfghjkl", identity.ListedPassword},
+		{alone, "passwordpassword", identity.ListedPassword},
+		{second, "password", identity.ListedPassword},
+		{second, "iloveyou", identity.ListedPassword},
+		{second, "!@#$%^&*", identity.ListedPassword},
+		{second, "contraseña", identity.ListedPassword},
 		{alone, "my password is not password1234567", ""}, // a listed word in a phrase
 		{alone, "correct horse battery staple", ""},       // the demonstration's user has it
 	} {
@@ -107,9 +107,9 @@ func TestReadBlocklist(t *testing.T) {
 	}
 	policy := identity.Policy{Blocklist: list}
 	for password, want := range map[string]string{
-		"zebra crossing AHEAD":   identity.CommonPassword,
-		"#hashtag-password":      identity.CommonPassword,
-		"password1234567":        identity.CommonPassword, // those it comes with are still there
+		"zebra crossing AHEAD":   identity.ListedPassword,
+		"#hashtag-password":      identity.ListedPassword,
+		"password1234567":        identity.ListedPassword, // those it comes with are still there
 		"zebra crossing ahead !": "",
 	} {
 		if got := reason(t, policy.Check(secret.New(password))); got != want {
@@ -136,7 +136,7 @@ func TestEmbeddedBlocklistIsFolded(t *testing.T) {
 			t.Errorf("%q is not folded or too short to matter", password)
 		}
 		// Without a list of its own a policy reads the embedded text itself.
-		if got := reason(t, identity.Policy{MinLength: 8}.Check(secret.New(password))); got != identity.CommonPassword {
+		if got := reason(t, identity.Policy{MinLength: 8}.Check(secret.New(password))); got != identity.ListedPassword {
 			t.Errorf("%q: %q", password, got)
 		}
 	}
