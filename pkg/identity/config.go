@@ -46,6 +46,9 @@ func (c Config) Validate() error {
 	if uint64(c.Argon2.Memory)*uint64(c.Argon2.Time) < minWork {
 		errs = append(errs, fmt.Errorf("argon2: is weak; memory times time must be at least %d, as with memory 19456 and time 2", minWork))
 	}
+	if (Params{Memory: c.Argon2.Memory, Time: c.Argon2.Time, Threads: c.Argon2.Parallelism}).Check() != nil && len(errs) == 0 {
+		errs = append(errs, errors.New("argon2: costs more than a login can wait for; memory times time may be 4194304 at most"))
+	}
 	bound("hashing_concurrency", c.HashingConcurrency, 0, 1024)
 	bound("queue", c.Queue, 1, maxWaiting)
 	bound("min_length", c.MinLength, minChosen, maxChosen)
