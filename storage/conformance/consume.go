@@ -8,6 +8,7 @@ import (
 
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/oauth/record"
 )
 
@@ -20,6 +21,7 @@ func consumeTests() map[string]func(*testing.T, *databaseSuite) {
 		"steps only go up":               stepsGoUp,
 		"a step needs its authenticator": stepNeedsAuthenticator,
 		"a code needs its authenticator": codeNeedsAuthenticator,
+		"a disabled one cannot be used":  disabledNotUsed,
 		"a loser spends nothing":         loserSpendsNothing,
 	}
 }
@@ -179,6 +181,20 @@ func codeNeedsAuthenticator(t *testing.T, s *databaseSuite) {
 		t.Fatalf("reset %d: %v, want 2", n, err)
 	}
 	s.refuse(t, s.issuance(alice, "deleted", use("codes of totp|a", "code-1")), fault.UsedRecoveryCode)
+}
+
+// An authenticator that too many failures disabled finishes no login.
+func disabledNotUsed(t *testing.T, s *databaseSuite) {
+	otp, codes := s.pending("totp|a", alice, "h"), s.codes("codes|a", alice, "h", "code-1")
+	for _, a := range []*mfa.Authenticator{&otp, &codes} {
+		a.ConfirmedAt, a.DisabledAt = s.now(), s.now()
+	}
+	s.associate(t, otp, codes)
+	s.refuse(t, s.issuance(alice, "step", record.StepUse{Authenticator: "totp|a", Step: 9}), fault.UsedOTP)
+	s.refuse(t, s.issuance(alice, "code", record.CodeUse{Authenticator: "codes|a", Hash: "code-1"}), fault.UsedRecoveryCode)
+	if !mfa.Enrolled(s.authenticators(t, alice)) {
+		t.Error("a disabled authenticator does not count as enrolled")
+	}
 }
 
 // Whichever of several consumptions was spent, the others are not.

@@ -3,12 +3,16 @@ package sqlstore_test
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/secret"
+	"github.com/sallyport/sallyport/storage/sqlstore"
 	"github.com/sallyport/sallyport/storage/storagetest"
 )
 
@@ -37,9 +41,9 @@ func TestMigrateTogether(t *testing.T) {
 			var nodes sync.WaitGroup
 			barrier := make(chan struct{})
 			for range 8 {
+				s := connect(t, url, ring, time.Now)
 				nodes.Go(func() {
 					<-barrier
-					s := connect(t, url, ring, time.Now)
 					if err := s.Migrate(t.Context()); err != nil {
 						t.Errorf("migrate: %v", err)
 					}
@@ -86,6 +90,34 @@ func TestUnmigratedAndNewer(t *testing.T) {
 			if err := s.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "newer") {
 				t.Errorf("migrate a newer database: %v", err)
 			}
+		})
+	}
+}
+
+// Nodes that open a new database together do not meet in its first setting-up.
+func TestOpenTogether(t *testing.T) {
+	for name, fresh := range databases() {
+		t.Run(name, func(t *testing.T) {
+			url, ring := fresh(t), newRing(t)
+			var nodes sync.WaitGroup
+			barrier := make(chan struct{})
+			for range 8 {
+				nodes.Go(func() {
+					<-barrier
+					s, err := sqlstore.Open(t.Context(), sqlstore.Options{
+						URL: secret.New(url), Ring: ring, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+					})
+					if err != nil {
+						t.Errorf("open: %v", err)
+						return
+					}
+					if err := errors.Join(s.Migrate(t.Context()), s.Close()); err != nil {
+						t.Errorf("migrate and close: %v", err)
+					}
+				})
+			}
+			close(barrier)
+			nodes.Wait()
 		})
 	}
 }
