@@ -10,11 +10,11 @@ import (
 	"github.com/sallyport/sallyport/pkg/secret"
 )
 
-// Problem is one thing that is wrong in a file, and Problems all of them.
-type (
-	Problem  = strict.Problem
-	Problems = strict.Problems
-)
+// Problem is one thing that is wrong in a file.
+type Problem = strict.Problem
+
+// Problems is everything that is wrong, in the order of the files and their lines.
+type Problems = strict.Problems
 
 // Load reads and checks a configuration file. ${NAME} in a value is filled from getenv,
 // os.LookupEnv outside tests. The error is [Problems]: everything that is wrong.
@@ -60,7 +60,10 @@ func Check(path string, getenv func(string) (string, bool)) (*Config, []*Tenant,
 // Against checks whether the tenant goes together with a configuration. The error is
 // [Problems].
 func (t *Tenant) Against(c *Config) error {
-	r := t.read.Again()
+	r := strict.New(t.File, nil)
+	if t.read != nil {
+		r = t.read.Again()
+	}
 	t.against(c, r)
 	return r.Err()
 }

@@ -118,7 +118,7 @@ func (r *File) ObjectTo(prefix string, err error) {
 	if err == nil {
 		return
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // errors.Join itself is looked for, not something in its chain
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {
 			r.ObjectTo(prefix, e)
 		}
