@@ -1,0 +1,168 @@
+package mfatest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sallyport/sallyport/pkg/audit"
+	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/throttle"
+)
+
+// Store keeps authenticators, failures, issuances and the audit log in memory.
+type Store struct {
+	mu       sync.Mutex
+	accounts map[string]string // by subject
+	blocked  map[string]bool
+	state    state
+	failures map[string]int // by subject
+	access   map[string]record.AccessToken
+	events   []audit.Event
+}
+
+var (
+	_ mfa.AuthenticatorStore = (*Store)(nil)
+	_ throttle.Counter       = (*Store)(nil)
+	_ audit.Log              = (*Store)(nil)
+	_ record.Store           = (*Store)(nil)
+)
+
+// NewStore makes a store that knows the subjects, each with the name that an
+// authenticator app shows.
+func NewStore(accounts map[string]string) *Store {
+	return &Store{
+		accounts: maps.Clone(accounts),
+		blocked:  map[string]bool{},
+		state:    state{redeemed: map[string]bool{}},
+		failures: map[string]int{},
+		access:   map[string]record.AccessToken{},
+	}
+}
+
+// Put adds authenticators as they are, in place of those with the same id.
+func (s *Store) Put(all ...mfa.Authenticator) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range all {
+		s.state.authenticators = slices.DeleteFunc(s.state.authenticators, func(b mfa.Authenticator) bool { return a.ID == b.ID })
+		s.state.authenticators = append(s.state.authenticators, a)
+	}
+}
+
+// Block blocks a subject.
+func (s *Store) Block(subject string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.blocked[subject] = true
+}
+
+// Authenticators implements mfa.AuthenticatorStore.
+func (s *Store) Authenticators(_ context.Context, subject string, now time.Time) ([]mfa.Authenticator, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []mfa.Authenticator
+	for _, a := range s.state.clone().authenticators {
+		if a.Subject == subject && (a.Active() || now.Before(a.ExpiresAt)) {
+			all = append(all, a)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b mfa.Authenticator) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	return all, nil
+}
+
+// Associate implements mfa.AuthenticatorStore.
+func (s *Store) Associate(_ context.Context, pending []mfa.Authenticator, e audit.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range pending {
+		if s.state.find(a.ID) != nil {
+			return fmt.Errorf("associate: %s exists", a.ID)
+		}
+	}
+	s.state.authenticators = append(s.state.authenticators, state{authenticators: pending}.clone().authenticators...)
+	s.events = append(s.events, e)
+	return nil
+}
+
+// Account implements mfa.AuthenticatorStore.
+func (s *Store) Account(_ context.Context, subject string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name, ok := s.accounts[subject]
+	switch {
+	case !ok:
+		return "", fault.NotFound
+	case s.blocked[subject]:
+		return "", fault.UserBlocked
+	}
+	return name, nil
+}
+
+// CountFailure implements throttle.Counter.
+func (s *Store) CountFailure(_ context.Context, f throttle.Failure) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failures[f.Subject]++
+	for _, id := range f.Authenticators {
+		if a := s.state.find(id); a != nil {
+			a.Failures++
+		}
+	}
+	s.events = append(s.events, f.Event)
+	return nil
+}
+
+// Failures is how many failures were counted to the subject.
+func (s *Store) Failures(subject string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failures[subject]
+}
+
+// Append implements audit.Log.
+func (s *Store) Append(_ context.Context, e audit.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = append(s.events, e)
+	return nil
+}
+
+// Events is the audit log, oldest first.
+func (s *Store) Events() []audit.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.events)
+}
+
+// Issue implements record.Store.
+func (s *Store) Issue(_ context.Context, i record.Issuance) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.blocked[i.Session.Subject] {
+		return fault.UserBlocked
+	}
+	next := s.state.clone()
+	for _, c := range i.Consumes {
+		if !next.consume(i, c) {
+			return fmt.Errorf("%T: %w", c, c.Spent())
+		}
+	}
+	s.state = next
+	s.access[i.Access.ID] = i.Access
+	s.events = append(s.events, i.Event)
+	return nil
+}
+
+// AccessTokenActive implements record.Store.
+func (s *Store) AccessTokenActive(_ context.Context, id string, now time.Time) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, ok := s.access[id]
+	return ok && now.Before(t.ExpiresAt), nil
+}
