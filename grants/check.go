@@ -88,38 +88,39 @@ func (o Options) wish(ctx context.Context, r request) (wish, error) {
 	if r.client.Audiences != nil && !ok && !o.own(api) {
 		return wish{}, fault.UnknownAudience
 	}
-	mayHave := func(scope string) bool { return len(allowed) == 0 || slices.Contains(allowed, scope) }
-
-	asked := strings.Fields(r.form.Get("scope"))
-	named := len(asked) > 0
-	if !named {
-		asked = api.Scopes
-	}
-	for _, scope := range asked {
-		known := slices.Contains(api.Scopes, scope)
-		switch {
-		case slices.Contains(w.scopes, scope):
-		case slices.Contains(oidcScopes, scope):
-			if scope != "offline_access" || r.client.Allows("refresh_token") {
-				w.scopes = append(w.scopes, scope)
-			}
-		case !known, !named && !mayHave(scope):
-		case !mayHave(scope):
-			return wish{}, fault.ScopeNotAllowed
-		case slices.Contains(api.MFAScopes, scope):
-			// A client that asks nobody for a factor goes without the scope.
-			if r.client.MFA != record.MFAOff {
-				w.scopes, w.demand.Scopes = append(w.scopes, scope), true
-			}
-		default:
-			w.scopes = append(w.scopes, scope)
-		}
+	if err := w.grant(strings.Fields(r.form.Get("scope")), r.client, api, allowed); err != nil {
+		return wish{}, err
 	}
 	w.audience = []string{api.Audience}
 	if userinfo := UserinfoAudience(o.URL); api.Audience != userinfo && slices.Contains(w.scopes, "openid") {
 		w.audience = append(w.audience, userinfo)
 	}
 	return w, w.demand.Check()
+}
+
+// grant adds the scopes that a client asked for and may have of an API, of which the
+// allowed ones are open to it (none named: all).
+func (w *wish) grant(asked []string, c record.Client, api record.API, allowed []string) error {
+	open := func(scope string) bool { return len(allowed) == 0 || slices.Contains(allowed, scope) }
+	if len(asked) == 0 {
+		asked = slices.DeleteFunc(slices.Clone(api.Scopes), func(s string) bool { return !open(s) })
+	}
+	for _, scope := range asked {
+		granted := slices.Contains(oidcScopes, scope) && (scope != "offline_access" || c.Allows("refresh_token"))
+		if slices.Contains(api.Scopes, scope) {
+			if !open(scope) {
+				return fault.ScopeNotAllowed
+			}
+			demanding := slices.Contains(api.MFAScopes, scope)
+			// A client that asks nobody for a factor goes without a scope that demands one.
+			granted = !demanding || c.MFA != record.MFAOff
+			w.demand.Scopes = w.demand.Scopes || demanding && granted
+		}
+		if granted && !slices.Contains(w.scopes, scope) {
+			w.scopes = append(w.scopes, scope)
+		}
+	}
+	return nil
 }
 
 // own reports whether the API is one of the gateway's own, which every client has.

@@ -14,11 +14,8 @@ import (
 	"github.com/sallyport/sallyport/storage/sqlstore"
 )
 
-// The settings that applying a tenant file keeps.
-const (
-	tenantName   = "tenant.name"
-	tenantDigest = "tenant.digest:" // and the name of the tenant
-)
+// tenantName is the setting that names the tenant.
+const tenantName = "tenant.name"
 
 // Apply makes the database serve what a tenant file says, and returns what it changed,
 // a line each. A file that was applied before and has not changed since is skipped by
@@ -27,9 +24,7 @@ const (
 func Apply(
 	ctx context.Context, sql *sqlstore.Store, passwords *identity.Passwords, t *config.Tenant, now time.Time,
 ) ([]string, error) {
-	key := tenantDigest + t.Name
-	before, err := sql.Setting(ctx, key)
-	if err != nil || before == t.Digest {
+	if done, err := sql.Applied(ctx, t.Name, t.Digest); err != nil || done {
 		return nil, err
 	}
 	a := application{sql: sql, passwords: passwords, now: now.UTC().Truncate(time.Millisecond)}
@@ -39,7 +34,7 @@ func Apply(
 		}
 	}
 	// Last, so that a file that was applied in part is applied again.
-	return a.changes, sql.SetSetting(ctx, key, t.Digest)
+	return a.changes, sql.SetApplied(ctx, t.Name, t.Digest)
 }
 
 type application struct {

@@ -51,7 +51,7 @@ func (s *Handles) Make(client string, expiresAt time.Time) (secret.Text, Handle,
 	if _, err := io.ReadFull(s.Random, raw[:handleID]); err != nil {
 		return secret.Text{}, Handle{}, fmt.Errorf("make an mfa_token: %w", err)
 	}
-	binary.BigEndian.PutUint64(raw[handleID:], uint64(expiresAt.UnixMilli())) //nolint:gosec // read back the same way
+	binary.BigEndian.PutUint64(raw[handleID:], uint64(expiresAt.UnixMilli()))
 	copy(raw[handleID+handleExpiry:], clientMark(client))
 	body := base64.RawURLEncoding.EncodeToString(raw)
 	mac, err := s.Ring.MAC("mfa_token", body)

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -111,24 +112,14 @@ func parseForm(body string) (url.Values, error) {
 func check(form url.Values, known fields) error {
 	for name, values := range form {
 		kind, ok := known[name]
-		if !ok {
-			delete(form, name)
-			continue
-		}
-		if kind == one && len(values) > 1 {
+		if ok && kind == one && len(values) > 1 {
 			return fault.Param(fault.BadRequest, "Repeated parameter: "+name)
 		}
-		kept := values[:0]
-		for _, v := range values {
-			if !clean(name, v) {
-				return fault.Param(fault.BadRequest, "Bad characters in parameter: "+name)
-			}
-			if v != "" {
-				kept = append(kept, v)
-			}
+		if ok && slices.ContainsFunc(values, func(v string) bool { return !clean(name, v) }) {
+			return fault.Param(fault.BadRequest, "Bad characters in parameter: "+name)
 		}
-		form[name] = kept
-		if len(kept) == 0 {
+		form[name] = slices.DeleteFunc(values, func(v string) bool { return v == "" })
+		if !ok || len(form[name]) == 0 {
 			delete(form, name)
 		}
 	}

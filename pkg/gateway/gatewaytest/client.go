@@ -158,6 +158,18 @@ func (w *World) Challenge(t testing.TB, mfaToken string, more ...string) Reply {
 	return w.Form(t, "/mfa/challenge", append([]string{"client_id", "spa", "mfa_token", mfaToken}, more...)...)
 }
 
+// As names a client and presents its secret if it has one, as pairs of a form.
+func As(client string) []string {
+	switch client {
+	case "web", "desk", "batch":
+		return []string{"client_id", client, "client_secret", strings.Replace(Secret, "web", client, 1)}
+	case "service":
+		return []string{"client_id", client, "client_secret", "service-secret-0123456789abcdef0123456789ab"}
+	default:
+		return []string{"client_id", client}
+	}
+}
+
 // Bearer is an Authorization header.
 func Bearer(token string) map[string]string {
 	return map[string]string{"Authorization": "Bearer " + token}

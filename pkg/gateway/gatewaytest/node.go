@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -88,8 +89,9 @@ type node struct {
 	public, management string
 	secure             bool
 
-	in  io.WriteCloser
-	out *bufio.Scanner
+	in   io.WriteCloser
+	out  *bufio.Scanner
+	stop func() // ends the gateway and waits until it has ended; also when called again
 }
 
 // start starts a gateway; wait waits until it serves.
@@ -99,7 +101,7 @@ func start(t testing.TB, file string, now time.Time, log io.Writer) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(self) //nolint:gosec // this very binary
+	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), envConfig+"="+file, envTime+"="+now.Format(time.RFC3339Nano))
 	cmd.Stderr = log
 	in, err := cmd.StdinPipe()
@@ -113,13 +115,14 @@ func start(t testing.TB, file string, now time.Time, log io.Writer) *node {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	stop := sync.OnceFunc(func() {
 		_ = in.Close()
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("a gateway ended with %v", err)
 		}
 	})
-	return &node{in: in, out: bufio.NewScanner(out)}
+	t.Cleanup(stop)
+	return &node{in: in, out: bufio.NewScanner(out), stop: stop}
 }
 
 func (n *node) wait(t testing.TB) {

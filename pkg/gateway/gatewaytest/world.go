@@ -12,6 +12,7 @@ import (
 	"crypto/tls"
 	_ "embed"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -20,6 +21,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport/sallyport/config"
+	"github.com/sallyport/sallyport/pkg/gateway"
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/storage/storagetest"
 )
@@ -31,7 +34,7 @@ var tenant []byte
 const Password = "correct horse battery staple"
 
 // Secret is the secret of the confidential client "web".
-const Secret = "web-secret-0123456789abcdef0123456789abcdef" //nolint:gosec // of a test tenant
+const Secret = "web-secret-0123456789abcdef0123456789abcdef"
 
 // A Setting is a choice of stores and a number of gateways that share them.
 type Setting struct {
@@ -44,7 +47,7 @@ type Setting struct {
 type backends struct {
 	database, redis string
 	dump            func(t testing.TB) string // everything that is stored
-	forget          func(t testing.TB)        // empties the state store; nil when it is in process
+	state           *storagetest.RedisServer  // nil when the state store is in process
 }
 
 // SQLite is one gateway that needs nothing beside itself.
@@ -61,7 +64,7 @@ func SQLite() Setting {
 func PostgreSQL() Setting {
 	return Setting{Name: "postgres+redis", Nodes: 2, open: func(t testing.TB) backends {
 		url, redis := storagetest.Postgres(t), storagetest.NewRedis(t)
-		return backends{database: url, redis: redis.URL, forget: func(t testing.TB) { redis.FlushAll(t) },
+		return backends{database: url, redis: redis.URL, state: redis,
 			dump: func(t testing.TB) string { return storagetest.PostgresDump(t, url) + redis.Dump(t) }}
 	}}
 }
@@ -84,6 +87,7 @@ type World struct {
 	Log   *Buffer // what the gateways logged
 
 	http   *http.Client
+	file   string // the configuration
 	nodes  []*node
 	turn   atomic.Uint32
 	stores backends
@@ -97,7 +101,7 @@ func New(t testing.TB, s Setting, lines ...string) *World {
 		URL: "https://login.example.test/", Log: &Buffer{}, stores: s.open(t),
 		// The certificates that tests make are nobody's to check here.
 		http: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
-			MaxIdleConnsPerHost: 64, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}, //nolint:gosec // loopback
+			MaxIdleConnsPerHost: 64, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}},
 	}
 	for _, l := range lines {
 		if url, ok := strings.CutPrefix(l, "public_url: "); ok {
@@ -105,19 +109,65 @@ func New(t testing.TB, s Setting, lines ...string) *World {
 		}
 	}
 	t.Cleanup(w.http.CloseIdleConnections)
-	file := w.configure(t, lines)
+	w.file = w.configure(t, lines)
 	w.Clock = newClock(func(now time.Time) {
 		for _, n := range w.nodes {
 			n.set(t, now)
 		}
 	})
-	for range s.Nodes {
-		w.nodes = append(w.nodes, start(t, file, w.Clock.Now(), w.Log))
+	w.start(t, s.Nodes)
+	return w
+}
+
+// start starts gateways, all at the same time.
+func (w *World) start(t testing.TB, nodes int) {
+	t.Helper()
+	w.nodes = nil
+	for range nodes {
+		w.nodes = append(w.nodes, start(t, w.file, w.Clock.Now(), w.Log))
 	}
 	for _, n := range w.nodes {
 		n.wait(t)
 	}
-	return w
+}
+
+// Restart stops every gateway and starts it anew, with texts of the tenant file
+// replaced: old and new in turn. Each old one must be there.
+func (w *World) Restart(t testing.TB, replace ...string) {
+	t.Helper()
+	for _, n := range w.nodes {
+		n.stop()
+	}
+	file := filepath.Join(filepath.Dir(w.file), "tenant.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i+1 < len(replace); i += 2 {
+		if !bytes.Contains(text, []byte(replace[i])) {
+			t.Fatalf("the tenant file does not say %q", replace[i])
+		}
+		text = bytes.ReplaceAll(text, []byte(replace[i]), []byte(replace[i+1]))
+	}
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.start(t, len(w.nodes))
+}
+
+// Administer opens the database beside the gateways, as the command line does.
+func (w *World) Administer(t testing.TB) *gateway.Administration {
+	t.Helper()
+	c, err := config.Load(w.file, os.LookupEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := gateway.Administer(t.Context(), gateway.Options{Config: c, Log: slog.New(slog.DiscardHandler), Now: w.Clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Close() })
+	return a
 }
 
 // Address is the host and port of the first gateway.
@@ -181,12 +231,15 @@ func (w *World) Dump(t testing.TB) string {
 // reports whether there is one that can be emptied.
 func (w *World) ForgetState(t testing.TB) bool {
 	t.Helper()
-	if w.stores.forget == nil {
+	if w.stores.state == nil {
 		return false
 	}
-	w.stores.forget(t)
+	w.stores.state.FlushAll(t)
 	return true
 }
+
+// State is the redis-server that holds what is under way; nil when that is in process.
+func (w *World) State() *storagetest.RedisServer { return w.stores.state }
 
 // dumpFiles is the content of every file of a folder.
 func dumpFiles(t testing.TB, folder string) string {
