@@ -111,7 +111,7 @@ func (s *Store) Account(ctx context.Context, subject string) (string, error) {
 func (s *Store) ResetFactors(ctx context.Context, userID string, e audit.Event) (int, error) {
 	var deleted int64
 	_, err := s.administer(ctx, e, func(tx *gorm.DB) (bool, error) {
-		if _, err := s.lockUser(tx, userID, fault.NotFound); err != nil {
+		if _, err := lockUser(tx, userID, fault.NotFound); err != nil {
 			return false, err
 		}
 		err := tx.Exec(`DELETE FROM recovery_codes WHERE authenticator_id IN

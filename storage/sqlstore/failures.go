@@ -2,10 +2,12 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"gorm.io/gorm"
 
+	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/throttle"
 )
 
@@ -16,7 +18,7 @@ var _ throttle.Counter = (*Store)(nil)
 func (s *Store) CountFailure(ctx context.Context, f throttle.Failure) error {
 	return s.transact(context.WithoutCancel(ctx), "count a failure", func(tx *gorm.DB) error {
 		// The lock keeps the order in which rows are taken that of an issuance.
-		if err := tx.Exec("SELECT id FROM users WHERE id = ?"+s.forUpdate(), f.Subject).Error; err != nil {
+		if _, err := lockUser(tx, f.Subject, fault.NotFound); err != nil && !errors.Is(err, fault.NotFound) {
 			return err
 		}
 		when := f.Event.At

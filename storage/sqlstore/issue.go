@@ -22,7 +22,7 @@ func (s *Store) Issue(ctx context.Context, i record.Issuance) error {
 	}
 	return s.transact(ctx, "issue", func(tx *gorm.DB) error {
 		for _, step := range []func(*gorm.DB, record.Issuance) error{
-			s.admit, consume, keepSession, keepAccess, keepRefresh, endFailures,
+			admit, consume, keepSession, keepAccess, keepRefresh, endFailures,
 		} {
 			if err := step(tx, i); err != nil {
 				return err
@@ -33,8 +33,8 @@ func (s *Store) Issue(ctx context.Context, i record.Issuance) error {
 }
 
 // admit checks the subject, whose row it locks, and the client.
-func (s *Store) admit(tx *gorm.DB, i record.Issuance) error {
-	u, err := s.lockUser(tx, i.Session.Subject, fault.UserBlocked)
+func admit(tx *gorm.DB, i record.Issuance) error {
+	u, err := lockUser(tx, i.Session.Subject, fault.UserBlocked)
 	if err != nil {
 		return err
 	}

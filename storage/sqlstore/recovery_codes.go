@@ -33,8 +33,8 @@ func recoveryCodes(db *gorm.DB, of []authenticatorRow) (map[string][]mfa.LookupS
 		return nil, nil
 	}
 	var rows []recoveryCodeRow
-	err := db.Raw(`SELECT * FROM recovery_codes WHERE authenticator_id IN ? AND used_at = 0
-		UNION ALL SELECT * FROM (SELECT * FROM recovery_codes WHERE authenticator_id IN ? AND used_at <> 0
+	err := db.Raw(`SELECT authenticator_id, hash, used_at FROM recovery_codes WHERE authenticator_id IN ? AND used_at = 0
+		UNION ALL SELECT authenticator_id, hash, used_at FROM (SELECT * FROM recovery_codes WHERE authenticator_id IN ? AND used_at <> 0
 			ORDER BY used_at DESC, hash LIMIT ?) AS used`, ids, ids, usedCodes).Scan(&rows).Error
 	codes := map[string][]mfa.LookupSecret{}
 	for _, r := range rows {

@@ -102,11 +102,13 @@ func (s *Store) handles() []*gorm.DB {
 }
 
 // connect opens a gorm handle that neither logs values nor wraps single statements in
-// transactions of their own.
+// transactions of their own. It names the columns of every query, because a prepared
+// statement that selects all of them would fail after a migration by a newer node.
 func connect(d gorm.Dialector) (*gorm.DB, error) {
 	return gorm.Open(d, &gorm.Config{
 		SkipDefaultTransaction: true,
 		PrepareStmt:            true,
+		QueryFields:            true,
 		TranslateError:         true,
 		DisableAutomaticPing:   true,
 		Logger:                 logger.Discard,

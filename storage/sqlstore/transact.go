@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
@@ -33,7 +34,9 @@ func (s *Store) administer(ctx context.Context, e audit.Event, f func(tx *gorm.D
 	var changed bool
 	err := s.transact(ctx, string(e.Type), func(tx *gorm.DB) (err error) {
 		// Locking the revision first makes administration follow one order everywhere.
-		if err = tx.Exec("SELECT value FROM revision WHERE id = 1" + s.forUpdate()).Error; err != nil {
+		var revision int64
+		err = tx.Clauses(rowLock()).Table("revision").Select("value").Where("id = 1").Take(&revision).Error
+		if err != nil {
 			return err
 		}
 		if changed, err = f(tx); err != nil || !changed {
@@ -53,20 +56,15 @@ func (s *Store) administer(ctx context.Context, e audit.Event, f func(tx *gorm.D
 	return changed, nil
 }
 
-// lockUser makes transactions about one user follow one another. It returns the row,
-// or none if there is no such user.
-func (s *Store) lockUser(tx *gorm.DB, id string, none fault.Kind) (userRow, error) {
-	var u userRow
-	err := tx.Raw("SELECT * FROM users WHERE id = ? AND deleted_at = 0"+s.forUpdate(), id).Take(&u).Error
-	return u, found(none, "find the user", err)
-}
+// rowLock makes a query lock its row. SQLite has no such thing and needs none: there a
+// transaction holds the only write lock from its beginning. NO KEY lets rows that
+// refer to the locked one be added meanwhile.
+func rowLock() clause.Locking { return clause.Locking{Strength: "NO KEY UPDATE"} }
 
-// forUpdate ends a SELECT that locks its row. SQLite needs none: there a transaction
-// holds the only write lock from its beginning. NO KEY lets rows that refer to the
-// locked one be added meanwhile.
-func (s *Store) forUpdate() string {
-	if s.sqlite != "" {
-		return ""
-	}
-	return " FOR NO KEY UPDATE"
+// lockUser makes transactions about one user follow one another. It returns the row,
+// or the given kind if there is no such user.
+func lockUser(tx *gorm.DB, id string, none fault.Kind) (userRow, error) {
+	var u userRow
+	err := tx.Clauses(rowLock()).Where("id = ? AND deleted_at = 0", id).Take(&u).Error
+	return u, found(none, "find the user", err)
 }

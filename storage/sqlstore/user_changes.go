@@ -50,7 +50,7 @@ func (s *Store) CreateUser(
 // when a user name or address is taken.
 func (s *Store) UpdateUser(ctx context.Context, u identity.User, e audit.Event) (bool, error) {
 	return s.administer(ctx, e, func(tx *gorm.DB) (bool, error) {
-		old, err := s.lockUser(tx, u.ID, fault.NotFound)
+		old, err := lockUser(tx, u.ID, fault.NotFound)
 		if err != nil {
 			return false, err
 		}
@@ -71,7 +71,7 @@ func (s *Store) UpdateUser(ctx context.Context, u identity.User, e audit.Event) 
 // SetUserBlocked blocks a user or ends that. It fails with fault.NotFound.
 func (s *Store) SetUserBlocked(ctx context.Context, id string, blocked bool, e audit.Event) error {
 	_, err := s.administer(ctx, e, func(tx *gorm.DB) (bool, error) {
-		u, err := s.lockUser(tx, id, fault.NotFound)
+		u, err := lockUser(tx, id, fault.NotFound)
 		if err != nil || (u.BlockedAt != 0) == blocked {
 			return false, err
 		}
@@ -87,7 +87,7 @@ func (s *Store) SetUserBlocked(ctx context.Context, id string, blocked bool, e a
 // SetPassword gives a user another password. It fails with fault.NotFound.
 func (s *Store) SetPassword(ctx context.Context, userID, hash string, e audit.Event) error {
 	_, err := s.administer(ctx, e, func(tx *gorm.DB) (bool, error) {
-		if _, err := s.lockUser(tx, userID, fault.NotFound); err != nil {
+		if _, err := lockUser(tx, userID, fault.NotFound); err != nil {
 			return false, err
 		}
 		return true, s.keepPassword(tx, userID, hash)

@@ -42,7 +42,8 @@ func (s *Store) UserByIdentifier(ctx context.Context, connection, normalized str
 		User userRow `gorm:"embedded"`
 		Hash string
 	}
-	err := s.reader.WithContext(ctx).Raw(`SELECT u.*, COALESCE(p.hash, '') AS hash
+	err := s.reader.WithContext(ctx).Raw(`SELECT u.id, u.username, u.email, u.email_verified, u.phone_number,
+			u.name, u.blocked_at, u.updated_at, COALESCE(p.hash, '') AS hash
 		FROM identifiers i JOIN users u ON u.id = i.user_id LEFT JOIN passwords p ON p.user_id = u.id
 		WHERE i.connection = ? AND i.value = ? AND u.deleted_at = 0`, connection, normalized).Take(&row).Error
 	if err != nil {
