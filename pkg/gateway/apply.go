@@ -138,6 +138,9 @@ func (a *application) create(ctx context.Context, u config.TenantUser, want iden
 	}
 	e := a.event(audit.UserChanged, u.ID, "", "created")
 	if err := a.sql.CreateUser(ctx, want, hash, record.ManagedByFile, e); err != nil {
+		if _, now := a.sql.UserManagedBy(ctx, u.ID); now == nil {
+			return nil // another node applied the same file at the same moment
+		}
 		return err
 	}
 	a.changed("user %s (new)", u.ID)
