@@ -43,6 +43,9 @@ func NewRing(now time.Time) (*Ring, error) {
 	return &Ring{keys: []ringKey{{ID: id, Key: key, Created: now.UTC().Truncate(time.Second)}}}, nil
 }
 
+// Format implements fmt.Formatter without the keys, whatever the verb.
+func (*Ring) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
+
 // Save writes the ring to a new file that only its owner can read; an existing
 // file is never overwritten, because losing a ring loses every sealed secret.
 func (r *Ring) Save(path string) error {

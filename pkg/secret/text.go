@@ -15,21 +15,37 @@ import (
 
 const redacted = "[redacted]"
 
-// Text is a secret that does not print.
-type Text struct{ s string }
+// Text is a secret that does not print. The zero Text is the empty secret. Texts are
+// compared with [Text.Equal]; == does not compile.
+type Text struct {
+	_ [0]func()
+	// A pointer, because fmt calls no method for some verbs, nor for an unexported field
+	// of another struct. Of a pointer it prints the address.
+	s *string
+}
 
 // New makes a secret of s.
-func New(s string) Text { return Text{s} }
+func New(s string) Text {
+	if s == "" {
+		return Text{}
+	}
+	return Text{s: &s}
+}
 
 // Reveal returns the secret. Every use is found by searching for this name.
-func (t Text) Reveal() string { return t.s }
+func (t Text) Reveal() string {
+	if t.s == nil {
+		return ""
+	}
+	return *t.s
+}
 
 // Empty reports whether there is no secret at all.
-func (t Text) Empty() bool { return t.s == "" }
+func (t Text) Empty() bool { return t.s == nil }
 
 // Equal compares in constant time.
 func (t Text) Equal(o Text) bool {
-	return subtle.ConstantTimeCompare([]byte(t.s), []byte(o.s)) == 1
+	return subtle.ConstantTimeCompare([]byte(t.Reveal()), []byte(o.Reveal())) == 1
 }
 
 // String implements fmt.Stringer without the secret.
@@ -49,6 +65,6 @@ func (Text) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // secrets, refresh tokens, client secrets): such a secret cannot be found by trying,
 // so a fast hash is enough and can be an index. Anything shorter needs [Ring.MAC].
 func Hash(t Text) string {
-	sum := sha256.Sum256([]byte(t.s))
+	sum := sha256.Sum256([]byte(t.Reveal()))
 	return hex.EncodeToString(sum[:])
 }
