@@ -49,7 +49,7 @@ func AMR(proofs []Proof) []string {
 			}
 		}
 	}
-	if multiFactor(amr) {
+	if multiFactor(amr) && !slices.Contains(amr, "mfa") {
 		amr = append(amr, "mfa")
 	}
 	return amr
