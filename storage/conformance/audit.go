@@ -11,6 +11,7 @@ func auditTests() map[string]func(*testing.T, *databaseSuite) {
 	return map[string]func(*testing.T, *databaseSuite){
 		"audit events round trip": auditRoundTrip,
 		"audit keeps its order":   auditOrder,
+		"audit takes any text":    auditAnyText,
 	}
 }
 
@@ -45,5 +46,24 @@ func auditOrder(t *testing.T, s *databaseSuite) {
 		if e.Reason != numbered(29-i) {
 			t.Errorf("event %d is %s, want %s", i, e.Reason, numbered(29-i))
 		}
+	}
+}
+
+// An event may quote a request: no text may keep it, or the count with it, from being
+// written.
+func auditAnyText(t *testing.T, s *databaseSuite) {
+	const odd = "a\x00b\xff\xfec'\"\\%;--é"
+	if err := s.a.Log.Append(t.Context(), audit.Event{At: s.now(), Type: audit.Removed, Reason: odd, Grant: odd, Address: odd}); err != nil {
+		t.Error(err)
+	}
+	f := s.failure(alice)
+	f.Event.Client, f.Event.Reason, f.Event.Session = odd, odd, odd
+	if err := s.a.Failures.CountFailure(t.Context(), f); err != nil {
+		t.Error(err)
+	}
+	s.wantFailures(t, 1, nil)
+	got, err := s.b.State.AuditEvents(t.Context(), 1)
+	if want := "a\uFFFDb\uFFFDc'\"\\%;--é"; err != nil || len(got) != 1 || got[0].Reason != want {
+		t.Errorf("%+v, %v, want %q", got, err, want)
 	}
 }

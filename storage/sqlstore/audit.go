@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -57,10 +58,16 @@ func (s *Store) record(tx *gorm.DB, e audit.Event) error {
 		return err
 	}
 	return tx.Create(&eventRow{
-		ID: id, At: at(e.At), Type: string(e.Type), Success: e.Success, Reason: e.Reason,
-		Subject: e.Subject, Client: e.Client, Session: e.Session, Authenticators: e.Authenticators,
-		GrantType: e.Grant, Address: e.Address,
+		ID: id, At: at(e.At), Type: string(e.Type), Success: e.Success, Reason: storable(e.Reason),
+		Subject: storable(e.Subject), Client: storable(e.Client), Session: storable(e.Session),
+		Authenticators: e.Authenticators, GrantType: storable(e.Grant), Address: storable(e.Address),
 	}).Error
+}
+
+// storable replaces what PostgreSQL takes for no text. An event may quote a request,
+// and nobody must be able to write one that cannot be recorded.
+func storable(s string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\uFFFD"), "\uFFFD")
 }
 
 // eventID makes an id that sorts by time, then by the order within this process:

@@ -10,8 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/identity"
+	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/oauth/record"
 	"github.com/sallyport/sallyport/pkg/secret"
+	"github.com/sallyport/sallyport/pkg/throttle"
 	"github.com/sallyport/sallyport/storage/sqlstore"
 	"github.com/sallyport/sallyport/storage/storagetest"
 )
@@ -130,5 +135,64 @@ func TestMigrateGivesUp(t *testing.T) {
 	cancel()
 	if err := s.Migrate(ctx); fault.Of(err) != fault.Unavailable {
 		t.Errorf("migrate: %v, want Unavailable", err)
+	}
+}
+
+// A node goes on while a newer one adds columns: what it prepared names its own.
+func TestColumnsAdded(t *testing.T) {
+	for name, fresh := range databases() {
+		t.Run(name, func(t *testing.T) {
+			url := fresh(t)
+			s := open(t, url, newRing(t), atNoon)
+			for _, round := range []string{"before", "after"} {
+				login(t, s, round)
+				for _, table := range strings.Fields(`users identifiers passwords user_failures clients client_secrets
+					apis authenticators recovery_codes sessions session_proofs access_tokens refresh_families
+					refresh_tokens redemptions signing_keys audit_events revision settings`) {
+					execute(t, url, "ALTER TABLE "+table+" ADD COLUMN "+round+" TEXT")
+				}
+			}
+			login(t, s, "last")
+		})
+	}
+}
+
+// login uses most of a store's statements.
+func login(t *testing.T, s *sqlstore.Store, n string) {
+	t.Helper()
+	e := audit.Event{At: noon, Type: audit.UserChanged}
+	create(t, s, identity.User{ID: n, Username: n})
+	_, client := s.SaveClient(t.Context(), record.Client{ID: n, SecretHashes: []string{n}}, e)
+	_, api := s.SaveAPI(t.Context(), record.API{Audience: n}, e)
+	_, known := s.Client(t.Context(), n)
+	_, _, user := s.UserByIdentifier(t.Context(), identity.DefaultConnection, n)
+	a := mfa.Authenticator{
+		ID: n, Subject: n, Type: mfa.RecoveryCode, Codes: []mfa.LookupSecret{{Hash: n}}, Handle: n,
+		CreatedAt: noon, ConfirmedAt: noon,
+	}
+	associate := s.Associate(t.Context(), []mfa.Authenticator{a}, e)
+	count := s.CountFailure(t.Context(), throttle.Failure{Subject: n, Authenticators: []string{n}, Event: e})
+	issue := s.Issue(t.Context(), record.Issuance{
+		At: noon,
+		Session: record.Session{
+			ID: n, Subject: n, Client: n, Proofs: []record.Proof{{Methods: []string{n}, Authenticator: n, At: noon}},
+		},
+		Consumes: []record.Consumption{
+			record.Redemption{Kind: "mfa_token", Hash: n, ExpiresAt: noon}, record.CodeUse{Authenticator: n, Hash: n},
+		},
+		Access:  record.AccessToken{ID: n, ExpiresAt: noon.Add(time.Hour)},
+		Refresh: &record.RefreshToken{Hash: n, Family: n, ExpiresAt: noon.Add(time.Hour)},
+		Event:   e,
+	})
+	all, list := s.Authenticators(t.Context(), n, noon)
+	active, token := s.AccessTokenActive(t.Context(), n, noon)
+	_, _, failures := s.UserFailures(t.Context(), n)
+	_, events := s.AuditEvents(t.Context(), 10)
+	_, keys := s.SigningKeys(t.Context())
+	set := s.SetSetting(t.Context(), n, n)
+	_, get := s.Setting(t.Context(), n)
+	err := errors.Join(client, api, known, user, associate, count, issue, list, token, failures, events, keys, set, get)
+	if err != nil || len(all) != 1 || !active {
+		t.Errorf("login %s: %d authenticators, active %v, %v", n, len(all), active, err)
 	}
 }

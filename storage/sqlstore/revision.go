@@ -11,7 +11,8 @@ import (
 const revisionInterval = time.Second
 
 // Watch reads the revision once a second until ctx ends. A change drops what this
-// process keeps in memory and calls each of changed, for caches elsewhere.
+// process keeps in memory and calls each of changed, for caches elsewhere; so does the
+// first look, because nobody knows what happened before it.
 func (s *Store) Watch(ctx context.Context, changed ...func(context.Context)) {
 	ticker := time.NewTicker(revisionInterval)
 	defer ticker.Stop()
@@ -27,7 +28,7 @@ func (s *Store) Watch(ctx context.Context, changed ...func(context.Context)) {
 			s.log.LogAttrs(ctx, slog.LevelWarn, "the revision cannot be read", slog.Any("error", err))
 			continue
 		}
-		if last != 0 && revision != last {
+		if revision != last {
 			for _, f := range changed {
 				f(ctx)
 			}

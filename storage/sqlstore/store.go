@@ -62,7 +62,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-// Ping reports whether the database answers, both to reads and to writes.
+// Ping reports whether the database answers.
 func (s *Store) Ping(ctx context.Context) error {
 	for _, db := range s.handles() {
 		pool, err := db.DB()

@@ -39,7 +39,11 @@ type refreshTokenRow struct {
 // TableName implements gorm's schema.Tabler.
 func (refreshTokenRow) TableName() string { return "refresh_tokens" }
 
+// keepAccess adds the access token, unless the outcome of the login is not a token.
 func keepAccess(tx *gorm.DB, i record.Issuance) error {
+	if i.Access.ID == "" {
+		return nil
+	}
 	return tx.Create(&accessTokenRow{
 		ID: i.Access.ID, SessionID: optional(i.Session.ID), ClientID: i.Session.Client,
 		UserID: optional(i.Session.Subject), Audience: i.Access.Audience, Scopes: i.Access.Scopes,
