@@ -1,0 +1,263 @@
+// Package docs_test holds the documentation to the code: what a page says of the wire,
+// of files, tests and commands must be so.
+package docs_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/sallyport/sallyport/grants"
+	"github.com/sallyport/sallyport/pkg/fault"
+)
+
+// root is the folder of the module.
+const root = ".."
+
+func readPage(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// pages are all Markdown files that a reader can come to.
+func pages(t *testing.T) []string {
+	t.Helper()
+	all := []string{"README.md"}
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && d.Name() == "node_modules" {
+			return fs.SkipDir
+		}
+		if err == nil && strings.HasSuffix(name, ".md") {
+			all = append(all, "docs/"+filepath.ToSlash(name))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func parseFile(t *testing.T, name string) *ast.File {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, name), nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// constants are the string constants of a file by name, if wanted.
+func constants(t *testing.T, name string, wanted func(*ast.ValueSpec) bool) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	ast.Inspect(parseFile(t, name), func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || len(spec.Values) != 1 || !wanted(spec) {
+			return true
+		}
+		if literal, ok := spec.Values[0].(*ast.BasicLit); ok && literal.Kind == token.STRING {
+			value, err := strconv.Unquote(literal.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found[spec.Names[0].Name] = value
+		}
+		return true
+	})
+	if len(found) == 0 {
+		t.Fatalf("%s has none of the constants that this test looks for", name)
+	}
+	return found
+}
+
+// The table of errors in protocol.md is the catalogue, row by row.
+func TestErrors(t *testing.T) {
+	row := regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| ([0-9]{3}) \\| `([a-z_]+)` \\| `(.+)` \\|$")
+	said := map[string]string{}
+	for _, cells := range row.FindAllStringSubmatch(readPage(t, "docs/protocol.md"), -1) {
+		if _, twice := said[cells[1]]; twice {
+			t.Errorf("%s stands twice in protocol.md", cells[1])
+		}
+		said[cells[1]] = strings.Join(cells[2:], " ")
+	}
+	kinds := constants(t, "pkg/fault/fault.go", func(s *ast.ValueSpec) bool {
+		kind, ok := s.Type.(*ast.Ident)
+		return ok && kind.Name == "Kind"
+	})
+	for _, kind := range slices.Sorted(maps.Values(kinds)) {
+		a := grants.AnswerTo(fault.Param(fault.Kind(kind), "..."))
+		want := fmt.Sprintf("%d %s %s", a.Status, a.Members["error"], a.Members["error_description"])
+		if said[kind] != want {
+			t.Errorf("protocol.md says of %s %q, the gateway %q", kind, said[kind], want)
+		}
+		delete(said, kind)
+	}
+	for kind := range said {
+		t.Errorf("protocol.md names %s, which is no kind of failure", kind)
+	}
+}
+
+// The table of endpoints in protocol.md is the map of the server.
+func TestEndpoints(t *testing.T) {
+	var said []string
+	row := regexp.MustCompile("(?m)^\\| [A-Z, ]+ \\| `/(.+?)` \\|")
+	for _, cells := range row.FindAllStringSubmatch(readPage(t, "docs/protocol.md"), -1) {
+		said = append(said, cells[1])
+	}
+	served := constants(t, "pkg/server/routes.go", func(s *ast.ValueSpec) bool { return strings.HasPrefix(s.Names[0].Name, "path") })
+	want := append(slices.Collect(maps.Values(served)), "livez", "readyz")
+	slices.Sort(said)
+	slices.Sort(want)
+	if !slices.Equal(said, want) {
+		t.Errorf("protocol.md names the endpoints %q, the server has %q", said, want)
+	}
+}
+
+// files are paths in backquotes that look like files or folders of this module.
+var files = regexp.MustCompile("`((?:\\.ci|cmd|config|docs|grants|pkg|storage)(?:[/.][A-Za-z0-9_-]+)*/?)`")
+
+// A file or folder that a page names exists. A change note may name what is gone.
+func TestFiles(t *testing.T) {
+	for _, page := range pages(t) {
+		if strings.HasPrefix(page, "docs/changes/") {
+			continue
+		}
+		for _, name := range files.FindAllStringSubmatch(readPage(t, page), -1) {
+			if declared(t, name[1]) {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(root, name[1])); err != nil {
+				t.Errorf("%s names %s, which does not exist", page, name[1])
+			}
+		}
+	}
+}
+
+// declared reports whether a name such as pkg/mfa/otp.TestCode is a function of that
+// folder.
+func declared(t *testing.T, name string) bool {
+	t.Helper()
+	folder, function, ok := strings.Cut(path.Base(name), ".")
+	found, err := filepath.Glob(filepath.Join(root, path.Dir(name), folder, "*.go"))
+	if !ok || err != nil {
+		return false
+	}
+	for _, file := range found {
+		inside, err := filepath.Rel(root, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range parseFile(t, inside).Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == function {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Every row of the threat model that names a defense names a test that proves it.
+func TestThreatsHaveTests(t *testing.T) {
+	proof := regexp.MustCompile("`[a-z/]+\\.[A-Za-z0-9]+`")
+	source := regexp.MustCompile("`[a-z_/0-9]+\\.go`")
+	rows := 0
+	for line := range strings.Lines(readPage(t, "docs/threat-model.md")) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 7 || strings.HasPrefix(cells[1], " requirement ") || strings.HasPrefix(cells[1], "--") {
+			continue
+		}
+		rows++
+		if !source.MatchString(cells[4]) {
+			t.Errorf("no file defends against:%s", cells[2])
+		}
+		if !proof.MatchString(cells[5]) {
+			t.Errorf("no test proves the defense against:%s", cells[2])
+		}
+	}
+	if rows == 0 {
+		t.Error("the threat model has no rows")
+	}
+}
+
+// A relative link leads to a file, and its fragment to a heading there.
+func TestLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^):]+)\)`)
+	for _, page := range pages(t) {
+		for _, found := range link.FindAllStringSubmatch(readPage(t, page), -1) {
+			file, fragment, _ := strings.Cut(found[1], "#")
+			target := path.Join(path.Dir(page), file)
+			if file == "" {
+				target = page
+			}
+			if _, err := os.Stat(filepath.Join(root, target)); err != nil {
+				t.Errorf("%s: the link to %s leads nowhere", page, found[1])
+				continue
+			}
+			if fragment != "" && !slices.Contains(headings(readPage(t, target)), fragment) {
+				t.Errorf("%s: %s has no heading for #%s", page, target, fragment)
+			}
+		}
+	}
+}
+
+// headings are the fragments of a page, as they are made from its headings.
+func headings(page string) (all []string) {
+	for line := range strings.Lines(page) {
+		if text, ok := strings.CutPrefix(strings.TrimLeft(line, "#"), " "); ok && strings.HasPrefix(line, "#") {
+			word := strings.Map(func(r rune) rune {
+				switch {
+				case r == ' ':
+					return '-'
+				case r == '-' || r == '_' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+					return r
+				}
+				return -1
+			}, strings.ToLower(strings.TrimSpace(text)))
+			all = append(all, word)
+		}
+	}
+	return all
+}
+
+// Every command line that a page shows is one that the program has.
+func TestCommands(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "sallyport")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/sallyport").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	line := regexp.MustCompile("(?m)(?:`|^ {4,}(?:\\./|\\$ )?)sallyport((?: [a-z]+)+)")
+	checked := map[string]bool{}
+	for _, page := range pages(t) {
+		for _, found := range line.FindAllStringSubmatch(readPage(t, page), -1) {
+			words := strings.Fields(found[1])
+			if checked[found[1]] {
+				continue
+			}
+			checked[found[1]] = true
+			out, err := exec.CommandContext(t.Context(), program, append(words, "--help")...).CombinedOutput() //nolint:gosec // our own program
+			if err != nil || !strings.Contains(string(out), "\n  sallyport"+found[1]) {
+				t.Errorf("%s: there is no command \"sallyport%s\": %v\n%s", page, found[1], err, out)
+			}
+		}
+	}
+	if len(checked) == 0 {
+		t.Error("no page shows a command")
+	}
+}
