@@ -1,0 +1,110 @@
+package demo
+
+import "net/http"
+
+// A walk is a login with a second factor, three times, as steps: printed for a shell,
+// or played over HTTP. Both read the same steps, so that they cannot differ.
+type walk struct {
+	Options
+	url   string // the issuer
+	steps []step
+}
+
+// A step is one or two sentences and what they are about: a request or a one-time
+// password.
+type step struct {
+	say     []string // without characters that a shell takes for more than text
+	request *request
+	code    *code
+}
+
+// A request may name variables that steps before it have set, as in $MFA_TOKEN.
+type request struct {
+	path   string      // below the issuer
+	bearer string      // variable of the bearer token; empty: none
+	form   [][2]string // names and values; nil: a GET
+	status int         // that the answer must have
+	keep   [][2]string // variables, and the members of the answer that they take
+}
+
+// A code sets $CODE to a one-time password of $SECRET.
+type code struct{ next bool } // one that no login has used yet
+
+// The grant types of the contract.
+const (
+	grantOTP      = "http://auth0.com/oauth/grant-type/mfa-otp"
+	grantRecovery = "http://auth0.com/oauth/grant-type/mfa-recovery-code"
+)
+
+// The tenant of the demo.
+const (
+	user   = "ada"
+	client = "demo"
+	api    = "https://api.demo.test/"
+	scopes = "openid profile email offline_access read:things write:things"
+)
+
+func (g *house) walk() *walk {
+	w := &walk{Options: g.Options, url: g.url()}
+	w.steps = []step{
+		w.first("1. Log in with the password. It is right, but the client asks for a second factor: mfa_required."),
+		{
+			say: []string{
+				"2. Enroll an authenticator app with the mfa_token of that answer.",
+				"An app would scan barcode_uri. The recovery code is for the day the phone is lost.",
+			},
+			request: &request{
+				path: "mfa/associate", bearer: "MFA_TOKEN", status: http.StatusOK,
+				form: [][2]string{{"authenticator_types", "otp"}},
+				keep: [][2]string{{"SECRET", "secret"}, {"RECOVERY_CODE", "recovery_codes"}},
+			},
+		},
+		{say: []string{"3. Compute the one-time password, which is what the app does."}, code: &code{}},
+		w.second("It confirms the app and finishes the login: tokens.", grantOTP, "otp", "CODE"),
+		{
+			say:     []string{"4. These keys verify the signatures of the tokens."},
+			request: &request{path: ".well-known/jwks.json", status: http.StatusOK},
+		},
+		{
+			say:     []string{"The access token opens userinfo."},
+			request: &request{path: "userinfo", bearer: "ACCESS_TOKEN", status: http.StatusOK},
+		},
+		w.first("5. Log in again. Now there is an app, and the answer asks for it."),
+		{
+			say: []string{"A challenge says which factor is asked for. A one-time password needs nothing more."},
+			request: &request{
+				path: "mfa/challenge", status: http.StatusOK,
+				form: [][2]string{{"client_id", client}, {"mfa_token", "$MFA_TOKEN"}, {"challenge_type", "otp"}},
+			},
+		},
+		{say: []string{"6. Each one-time password is good for one login, so wait for the next one."}, code: &code{next: true}},
+		w.second("It finishes the second login.", grantOTP, "otp", "CODE"),
+		w.first("7. The phone is lost. Log in once more."),
+		w.second("The recovery code stands in for the app. It is used up now, and the answer has a new one.",
+			grantRecovery, "recovery_code", "RECOVERY_CODE", [2]string{"RECOVERY_CODE", "recovery_code"}),
+	}
+	return w
+}
+
+// first is the password of a login; it must lead to mfa_required.
+func (w *walk) first(say ...string) step {
+	return step{say: say, request: &request{
+		path: "oauth/token", status: http.StatusForbidden,
+		form: [][2]string{
+			{"grant_type", "password"}, {"client_id", client}, {"username", user}, {"password", w.Password.Reveal()},
+			{"audience", api}, {"scope", scopes},
+		},
+		keep: [][2]string{{"MFA_TOKEN", "mfa_token"}},
+	}}
+}
+
+// second is the second factor of a login, from a variable; it must lead to tokens.
+func (w *walk) second(say, grant, parameter, variable string, keep ...[2]string) step {
+	return step{say: []string{say}, request: &request{
+		path: "oauth/token", status: http.StatusOK,
+		form: [][2]string{
+			{"grant_type", grant}, {"client_id", client}, {"mfa_token", "$MFA_TOKEN"}, {parameter, "$" + variable},
+		},
+		keep: append(keep, [2]string{"ACCESS_TOKEN", "access_token"}),
+	}}
+}

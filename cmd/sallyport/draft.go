@@ -1,0 +1,103 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sallyport/sallyport/config"
+	"github.com/sallyport/sallyport/pkg/secret"
+)
+
+// A draft is a client or a user from the command line. It is read like one of a tenant
+// file, so that there is one set of rules. Values travel as variables: they need no
+// quoting, and no secret is written to the file.
+type draft struct {
+	section string // clients or users
+	members []string
+	values  map[string]string
+}
+
+func newDraft(section string) *draft { return &draft{section: section, values: map[string]string{}} }
+
+// variable keeps a value and returns the place that it fills.
+func (d *draft) variable(value string) string {
+	name := "V" + strconv.Itoa(len(d.values))
+	d.values[name] = value
+	return `"${` + name + `}"`
+}
+
+// text sets a member, unless it is empty: the default holds then.
+func (d *draft) text(key, value string) {
+	if value != "" {
+		d.members = append(d.members, key+": "+d.variable(value))
+	}
+}
+
+func (d *draft) flag(key string, on bool) { d.text(key, strconv.FormatBool(on)) }
+
+func (d *draft) secret(key string, value secret.Text) { d.text(key, value.Reveal()) }
+
+func (d *draft) list(key string, values []string) {
+	var places []string
+	for _, v := range values {
+		places = append(places, d.variable(v))
+	}
+	if len(places) > 0 {
+		d.members = append(d.members, key+": ["+strings.Join(places, ", ")+"]")
+	}
+}
+
+// audiences sets the APIs a client may have, each with all of its scopes.
+func (d *draft) audiences(names []string) error {
+	var members []string
+	for _, name := range names {
+		quoted, err := json.Marshal(name)
+		if err != nil {
+			return fmt.Errorf("quote an audience: %w", err)
+		}
+		members = append(members, string(quoted)+": []")
+	}
+	if len(members) > 0 {
+		d.members = append(d.members, "audiences: {"+strings.Join(members, ", ")+"}")
+	}
+	return nil
+}
+
+// read checks the draft by the rules of tenant files and of the gateway's profile.
+func (d *draft) read(c *config.Config) (t *config.Tenant, err error) {
+	f, err := os.CreateTemp("", "sallyport-*.yaml")
+	if err != nil {
+		return nil, fmt.Errorf("check the flags: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
+	_, err = fmt.Fprintf(f, "name: draft\n%s:\n  - {%s}\n", d.section, strings.Join(d.members, ", "))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("check the flags: %w", err)
+	}
+	getenv := func(name string) (string, bool) { v, ok := d.values[name]; return v, ok }
+	if t, err = config.LoadTenant(f.Name(), getenv); err == nil {
+		err = t.Against(c)
+	}
+	return t, flagged(err)
+}
+
+// flagged says what a tenant file's problems mean for flags.
+func flagged(err error) error {
+	var problems config.Problems
+	if !errors.As(err, &problems) {
+		return err
+	}
+	var lines []string
+	for _, p := range problems {
+		_, member, _ := strings.Cut(p.Path, ".")
+		member, _, _ = strings.Cut(member, "[")
+		lines = append(lines, "--"+strings.ReplaceAll(member, "_", "-")+" "+p.Text)
+	}
+	slices.Sort(lines)
+	return misused("%s", strings.Join(slices.Compact(lines), "\n"))
+}

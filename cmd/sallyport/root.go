@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// newRoot makes the tree of commands.
+func newRoot(d deps) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sallyport",
+		Short: "A self-hosted gateway for logins with a second factor",
+		Long: "Sallyport checks passwords, one-time passwords and recovery codes, and issues tokens.\n" +
+			"`sallyport demo` shows a whole login without any preparation.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetIn(d.stdin)
+	root.SetOut(d.stdout)
+	root.SetErr(d.stderr)
+	root.AddCommand(
+		serveCommand(d), demoCommand(d), applyCommand(d), migrateCommand(d), configCommand(d), keysCommand(d),
+		usersCommand(d), clientsCommand(d), healthcheckCommand(d), otpCommand(d), versionCommand(d),
+	)
+	return marked(root)
+}
+
+// group is a command that only holds others.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	g := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs}
+	var names []string
+	for _, c := range commands {
+		names = append(names, c.Name())
+	}
+	g.RunE = func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return misused("there is no %q; name one of %s", args[0], strings.Join(names, ", "))
+		}
+		return misused("name one of %s", strings.Join(names, ", "))
+	}
+	g.AddCommand(commands...)
+	return g
+}
+
+// configFlag gives a command, and those below it, the flag that names the configuration.
+func (d deps) configFlag(cmd *cobra.Command) *string {
+	name := "sallyport.yaml"
+	if set, ok := d.getenv("SALLYPORT_CONFIG"); ok && set != "" {
+		name = set
+	}
+	return cmd.PersistentFlags().StringP("config", "c", name, "configuration file; or set SALLYPORT_CONFIG")
+}
+
+// log is for servers: text for a person at a terminal, JSON for everybody else.
+func (d deps) log() *slog.Logger {
+	if d.terminal() {
+		return slog.New(slog.NewTextHandler(d.stderr, nil))
+	}
+	return slog.New(slog.NewJSONHandler(d.stderr, nil))
+}
+
+// quiet is the log of a command whose output is for people.
+func (d deps) quiet() *slog.Logger {
+	return slog.New(slog.NewTextHandler(d.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// terminal reports whether messages go to a terminal.
+func (d deps) terminal() bool {
+	f, ok := d.stderr.(*os.File)
+	if !ok {
+		return false
+	}
+	at, err := f.Stat()
+	return err == nil && at.Mode()&os.ModeCharDevice != 0
+}
+
+func (d deps) printf(format string, args ...any) { fmt.Fprintf(d.stdout, format, args...) }

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sallyport/sallyport/config"
+	"github.com/sallyport/sallyport/pkg/gateway"
+)
+
+func serveCommand(d deps) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve logins until SIGINT or SIGTERM",
+		Long: "Serve checks the configuration, migrates the database, applies the tenant files and serves.\n" +
+			"A configuration with a problem is not served at all: every problem is named, and the exit code is 2.",
+		Args: cobra.NoArgs,
+	}
+	path := d.configFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return d.serve(cmd.Context(), *path) }
+	return cmd
+}
+
+func (d deps) serve(ctx context.Context, path string) (err error) {
+	c, tenants, err := config.Check(path, d.getenv)
+	if err != nil {
+		return err
+	}
+	log := d.log()
+	for _, w := range c.Warnings() {
+		log.WarnContext(ctx, w) //nolint:sloglint // each names its own line of the configuration
+	}
+	g, err := gateway.New(ctx, gateway.Options{Config: c, Tenants: tenants, Log: log, Now: d.now, Random: d.random})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, g.Close()) }()
+	return g.Run(ctx)
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sallyport/sallyport/pkg/audit"
+	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/identity"
+	"github.com/sallyport/sallyport/pkg/oauth/record"
+)
+
+// usersPage is how many users are read at a time.
+const usersPage = 500
+
+func usersCommand(d deps) *cobra.Command {
+	list := &cobra.Command{Use: "list", Short: "List the users", Args: cobra.NoArgs}
+	add := &cobra.Command{
+		Use:   "add --id ID --username NAME --email ADDRESS",
+		Short: "Add a user with a password that was chosen, or one that is printed once",
+		Args:  cobra.NoArgs,
+	}
+	disable := &cobra.Command{Use: "disable ID", Short: "Block a user, and every token of theirs"}
+	enable := &cobra.Command{Use: "enable ID", Short: "Let a blocked user log in again"}
+	reset := &cobra.Command{Use: "reset-factors ID", Short: "Remove every second factor of a user, who enrolls anew at the next login"}
+	set := &cobra.Command{Use: "set-password ID", Short: "Set a password that was chosen, or one that is printed once"}
+	g := group("users", "List, add and change users", list, add, disable, enable, reset, set)
+	path := d.configFlag(g)
+	asJSON := list.Flags().Bool("json", false, "print JSON")
+	list.RunE = func(cmd *cobra.Command, _ []string) error {
+		return d.withTables(cmd.Context(), *path, func(db database) error { return d.listUsers(cmd.Context(), db, *asJSON) })
+	}
+	wanted, chosen := userFlags(add)
+	add.RunE = func(cmd *cobra.Command, _ []string) error {
+		return d.withTables(cmd.Context(), *path, func(db database) error { return d.addUser(cmd.Context(), db, *wanted, *chosen) })
+	}
+	chosenToSet := passwordFlag(set)
+	for cmd, does := range map[*cobra.Command]func(context.Context, database, string) error{
+		disable: func(ctx context.Context, db database, id string) error { return d.setUserBlocked(ctx, db, id, true) },
+		enable:  func(ctx context.Context, db database, id string) error { return d.setUserBlocked(ctx, db, id, false) },
+		reset:   d.resetFactors,
+		set: func(ctx context.Context, db database, id string) error {
+			return d.setPassword(ctx, db, id, *chosenToSet)
+		},
+	} {
+		cmd.Args = cobra.ExactArgs(1)
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			return d.withTables(cmd.Context(), *path, func(db database) error {
+				return userKnown(args[0], does(cmd.Context(), db, args[0]))
+			})
+		}
+	}
+	return g
+}
+
+func userFlags(cmd *cobra.Command) (*identity.User, *bool) {
+	u := &identity.User{}
+	f := cmd.Flags()
+	f.StringVar(&u.ID, "id", "", "subject of the user's tokens, as in auth0|alice (required)")
+	f.StringVar(&u.Username, "username", "", "name to log in with")
+	f.StringVar(&u.Email, "email", "", "address to log in with")
+	f.StringVar(&u.Name, "name", "", "name for people")
+	return u, passwordFlag(cmd)
+}
+
+// userKnown says what to do about a user that there is not.
+func userKnown(id string, err error) error {
+	if errors.Is(err, fault.NotFound) {
+		return fmt.Errorf("there is no user %s; `sallyport users list` shows all", visible(id))
+	}
+	return err
+}
+
+func (d deps) addUser(ctx context.Context, db database, u identity.User, chosen bool) error {
+	password, err := d.newPassword(ctx, db, u, chosen)
+	if err != nil {
+		return err
+	}
+	dr := newDraft("users")
+	for _, member := range [][2]string{{"id", u.ID}, {"username", u.Username}, {"email", u.Email}, {"name", u.Name}} {
+		dr.text(member[0], member[1])
+	}
+	dr.secret("password", password)
+	if _, err := dr.read(db.config); err != nil {
+		return err
+	}
+	hash, err := db.Passwords.Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	e := d.event(audit.UserChanged, "users add", "created")
+	e.Subject = u.ID
+	err = db.CreateUser(ctx, u, hash, record.ManagedByAPI, e)
+	if what := param(err); errors.Is(err, fault.BadRequest) && what != "" {
+		return fmt.Errorf("--%s is another user's, or names nobody; `sallyport users list` shows all", what)
+	}
+	if err != nil {
+		return err
+	}
+	d.printf("added the user %s\n", visible(u.ID))
+	d.tellPassword(password, chosen)
+	return nil
+}
+
+func (d deps) setUserBlocked(ctx context.Context, db database, id string, blocked bool) error {
+	command, word := "users enable", "enabled"
+	if blocked {
+		command, word = "users disable", "disabled"
+	}
+	e := d.event(audit.UserChanged, command, word)
+	e.Subject = id
+	if err := db.SetUserBlocked(ctx, id, blocked, e); err != nil {
+		return err
+	}
+	d.printf("%s the user %s\n", word, visible(id))
+	return nil
+}
+
+func (d deps) resetFactors(ctx context.Context, db database, id string) error {
+	before, err := db.Authenticators(ctx, id, d.now())
+	if err != nil {
+		return err
+	}
+	e := d.event(audit.Removed, "users reset-factors", "reset")
+	e.Subject = id
+	for _, a := range before {
+		e.Authenticators = append(e.Authenticators, a.ID)
+	}
+	removed, err := db.ResetFactors(ctx, id, e)
+	if err != nil {
+		return err
+	}
+	for _, a := range before {
+		d.printf("removed %s (%s)\n", a.ID, a.Type)
+	}
+	d.printf("%d second factors of %s are gone\n", removed, visible(id))
+	return nil
+}
+
+// userRow is a user as it is listed.
+type userRow struct {
+	ID            string `json:"id"`
+	Username      string `json:"username"`
+	Email         string `json:"email"`
+	EmailVerified bool   `json:"email_verified"`
+	Name          string `json:"name"`
+	Disabled      bool   `json:"disabled"`
+}
+
+func (d deps) listUsers(ctx context.Context, db database, asJSON bool) error {
+	var rows []userRow
+	for after := ""; ; {
+		page, err := db.Users(ctx, after, usersPage)
+		if err != nil {
+			return err
+		}
+		for _, u := range page {
+			rows = append(rows, userRow{u.ID, u.Username, u.Email, u.EmailVerified, u.Name, u.Blocked})
+		}
+		if len(page) < usersPage {
+			break
+		}
+		after = page[len(page)-1].ID
+	}
+	return list(d, asJSON, rows, "ID USERNAME EMAIL NAME STATE", func(r userRow) []string {
+		return []string{r.ID, r.Username, r.Email, r.Name, state(r.Disabled)}
+	})
+}
