@@ -73,7 +73,7 @@ func (s *Store) locked(ctx context.Context, f func() error) error {
 	}
 	defer func() { _ = lock.Close() }()
 	for {
-		err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // a descriptor fits an int
+		err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
 			return f()
 		}
