@@ -98,7 +98,13 @@ func (w *World) Do(t testing.TB, r Request) Reply {
 // Form posts a form: names and values in turn.
 func (w *World) Form(t testing.TB, path string, pairs ...string) Reply {
 	t.Helper()
-	return w.Do(t, Request{Method: http.MethodPost, Path: path,
+	return w.FormWith(t, path, nil, pairs...)
+}
+
+// FormWith posts a form with further headers.
+func (w *World) FormWith(t testing.TB, path string, header map[string]string, pairs ...string) Reply {
+	t.Helper()
+	return w.Do(t, Request{Method: http.MethodPost, Path: path, Header: header,
 		ContentType: "application/x-www-form-urlencoded", Body: form(pairs).Encode()})
 }
 
