@@ -174,7 +174,7 @@ func (s *databaseSuite) issuance(subject, n string, consumes ...record.Consumpti
 		Session: record.Session{
 			ID: "session-" + n, Subject: subject, Client: spa, CreatedAt: s.now(),
 			Proofs: []record.Proof{
-				{Methods: []string{"pwd"}, At: s.now().Add(-time.Minute)},
+				{Methods: []string{"pwd"}, At: s.now()},
 				{Methods: []string{"otp"}, Authenticator: "some", At: s.now()},
 			},
 		},

@@ -13,15 +13,16 @@ import (
 
 func issueTests() map[string]func(*testing.T, *databaseSuite) {
 	return map[string]func(*testing.T, *databaseSuite){
-		"an issuance keeps everything":    issueKeeps,
-		"a blocked user gets nothing":     issueBlocked,
-		"a disabled client gets nothing":  issueDisabled,
-		"unknown consumptions are errors": issueUnknownConsumption,
-		"a session gathers proofs":        sessionGathers,
-		"a session stays its subject's":   sessionStays,
-		"tokens end":                      tokensEnd,
-		"50 issue at once":                issueParallel,
-		"a request given up":              issueCanceled,
+		"an issuance keeps everything":     issueKeeps,
+		"a blocked user gets nothing":      issueBlocked,
+		"a disabled client gets nothing":   issueDisabled,
+		"an old password finishes nothing": issueOldPassword,
+		"unknown consumptions are errors":  issueUnknownConsumption,
+		"a session gathers proofs":         sessionGathers,
+		"a session stays its subject's":    sessionStays,
+		"tokens end":                       tokensEnd,
+		"50 issue at once":                 issueParallel,
+		"a request given up":               issueCanceled,
 	}
 }
 
@@ -84,6 +85,21 @@ func issueDisabled(t *testing.T, s *databaseSuite) {
 		t.Fatal(err)
 	}
 	s.issue(t, s.issuance(alice, "one", s.redemption("one")))
+}
+
+// A password that is changed between the two factors ends what the old one began.
+func issueOldPassword(t *testing.T, s *databaseSuite) {
+	s.pass(time.Minute)
+	old := s.issuance(alice, "old", s.redemption("old"))
+	old.Session.Proofs = []record.Proof{{Methods: []string{"pwd"}, At: s.now()}}
+	s.pass(time.Second)
+	if err := s.b.People.SetPassword(t.Context(), alice, "another hash", s.changed(alice)); err != nil {
+		t.Fatal(err)
+	}
+	s.refuse(t, old, fault.MalformedMFAToken)
+	fresh := s.issuance(alice, "fresh", s.redemption("fresh"))
+	fresh.Session.Proofs = []record.Proof{{Methods: []string{"pwd"}, At: s.now()}}
+	s.issue(t, fresh)
 }
 
 type unheardOf struct{}

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -47,6 +48,27 @@ func admit(tx *gorm.DB, i record.Issuance) error {
 	}
 	if c.Disabled != 0 {
 		return fault.BadClient
+	}
+	return sameSecret(tx, i)
+}
+
+// sameSecret refuses a transaction whose password was changed after it was proved:
+// what somebody with the old one began must not be finished.
+func sameSecret(tx *gorm.DB, i record.Issuance) error {
+	var changed []stamp
+	if err := tx.Raw("SELECT changed_at FROM passwords WHERE user_id = ?", i.Session.Subject).Scan(&changed).Error; err != nil {
+		return err
+	}
+	for _, c := range i.Consumes {
+		r, ok := c.(record.Redemption)
+		if !ok || len(changed) == 0 {
+			continue
+		}
+		for _, p := range i.Session.Proofs {
+			if slices.Contains(p.Methods, "pwd") && at(p.At) < changed[0] {
+				return fmt.Errorf("the password was changed: %w", r.Spent())
+			}
+		}
 	}
 	return nil
 }
