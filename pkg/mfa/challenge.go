@@ -44,15 +44,12 @@ func (v *Verifier) Challenge(ctx context.Context, r ChallengeRequest) (map[strin
 	if !Enrolled(all) {
 		return nil, fault.AssociationRequired
 	}
-	a, err := choose(all, r)
+	a, err := choose(v.served(all), r)
 	if err != nil {
 		return nil, err
 	}
 	answer := map[string]any{"challenge_type": string(a.Type)}
-	f, ok := v.factor(a.Type)
-	if !ok {
-		return nil, fault.UnsupportedType
-	}
+	f, _ := v.factor(a.Type)
 	if c, ok := f.(Challenger); ok {
 		members, err := c.Challenge(ctx, t, a)
 		if err != nil {

@@ -49,10 +49,10 @@ type requirement struct {
 
 // requirements says what can satisfy the demand: "challenge" with the factors that
 // the subject has, or "enroll" with those it may enroll, never both.
-func requirements(all []Authenticator, factors []Factor) map[string]any {
+func (o Options) requirements(all []Authenticator) map[string]any {
 	if !Enrolled(all) {
 		kinds := []requirement{}
-		for _, f := range factors {
+		for _, f := range o.Factors {
 			if e, ok := f.(Enroller); ok {
 				for _, k := range e.Kinds() {
 					kinds = append(kinds, requirement{k})
@@ -62,7 +62,7 @@ func requirements(all []Authenticator, factors []Factor) map[string]any {
 		return map[string]any{"enroll": kinds}
 	}
 	kinds := []requirement{}
-	for _, a := range all {
+	for _, a := range o.served(all) {
 		if k := (requirement{a.Kind()}); a.Usable() && !slices.Contains(kinds, k) {
 			kinds = append(kinds, k)
 		}

@@ -161,6 +161,10 @@ func (r *Registrar) keep(ctx context.Context, c Credential, a Association, made 
 		m := &made[i]
 		m.Subject, m.Handle, m.Origin = c.Subject, c.Handle, "mfa_api"
 		m.CreatedAt, m.ExpiresAt = now, now.Add(r.Enrolling)
+		if m.Type == RecoveryCode {
+			// They were shown, and whatever the handle confirms at last takes them along.
+			m.ExpiresAt = now.Add(max(r.Enrolling, r.Lifetime))
+		}
 		e.Authenticators = append(e.Authenticators, m.ID)
 	}
 	if err := r.Authenticators.Associate(ctx, made, e); err != nil {

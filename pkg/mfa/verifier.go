@@ -60,7 +60,7 @@ func (v *Verifier) Begin(ctx context.Context, l Login, d Demand) (Clearance, err
 	}
 	members := map[string]any{"mfa_token": token.Reveal()}
 	if v.Requirements {
-		members["mfa_requirements"] = requirements(all, v.Factors)
+		members["mfa_requirements"] = v.requirements(all)
 	}
 	return Clearance{}, &fault.Details{Kind: fault.MFARequired, Extra: members}
 }
@@ -159,6 +159,18 @@ func (o Options) factor(t AuthenticatorType) (Factor, bool) {
 		return nil, false
 	}
 	return o.Factors[i], true
+}
+
+// served leaves out what no factor here can verify: a user may have enrolled it with an
+// earlier configuration, or elsewhere.
+func (o Options) served(all []Authenticator) []Authenticator {
+	var out []Authenticator
+	for _, a := range all {
+		if _, ok := o.factor(a.Type); ok {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 // candidates picks the authenticators that a proof of the type may be held against.
@@ -275,7 +287,7 @@ func (v *Verifier) Finish(ctx context.Context, c Clearance, issued error) error 
 		}
 	}
 	if err := v.Audit.Append(ctx, e); err != nil {
-		return fault.Because(fault.Unavailable, errors.Join(err, issued))
+		return &fault.Details{Kind: fault.Unavailable, Err: errors.Join(err, issued)}
 	}
 	return issued
 }
