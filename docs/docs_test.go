@@ -133,14 +133,15 @@ func TestEndpoints(t *testing.T) {
 // files are paths in backquotes that look like files or folders of this module.
 var files = regexp.MustCompile("`((?:\\.ci|cmd|config|docs|grants|pkg|storage)(?:[/.][A-Za-z0-9_-]+)*/?)`")
 
-// A file or folder that a page names exists. A change note may name what is gone.
+// A file or folder that a page names exists, unless it is built, or NAME is yet to be
+// chosen. A change note may name what is gone.
 func TestFiles(t *testing.T) {
 	for _, page := range pages(t) {
 		if strings.HasPrefix(page, "docs/changes/") {
 			continue
 		}
 		for _, name := range files.FindAllStringSubmatch(readPage(t, page), -1) {
-			if declared(t, name[1]) {
+			if strings.HasPrefix(name[1], ".ci/bin") || path.Base(name[1]) == "NAME" || declared(t, name[1]) {
 				continue
 			}
 			if _, err := os.Stat(filepath.Join(root, name[1])); err != nil {
@@ -236,13 +237,20 @@ func headings(page string) (all []string) {
 	return all
 }
 
-// Every command line that a page shows is one that the program has.
-func TestCommands(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "sallyport")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/sallyport").CombinedOutput(); err != nil {
+// program builds the gateway and returns its path.
+func program(t *testing.T) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "sallyport")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", name, "../cmd/sallyport").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	line := regexp.MustCompile("(?m)(?:`|^ {4,}(?:\\./|\\$ )?)sallyport((?: [a-z]+)+)")
+	return name
+}
+
+// Every command line that a page shows is one that the program has.
+func TestCommands(t *testing.T) {
+	sallyport := program(t)
+	line := regexp.MustCompile("(?m)(?:`|^ {4,}(?:\\./|\\$ )?)sallyport((?: [a-z][a-z-]*)+)")
 	checked := map[string]bool{}
 	for _, page := range pages(t) {
 		for _, found := range line.FindAllStringSubmatch(readPage(t, page), -1) {
@@ -251,7 +259,7 @@ func TestCommands(t *testing.T) {
 				continue
 			}
 			checked[found[1]] = true
-			out, err := exec.CommandContext(t.Context(), program, append(words, "--help")...).CombinedOutput() //nolint:gosec // our own program
+			out, err := exec.CommandContext(t.Context(), sallyport, append(words, "--help")...).CombinedOutput() //nolint:gosec // our own program
 			if err != nil || !strings.Contains(string(out), "\n  sallyport"+found[1]) {
 				t.Errorf("%s: there is no command \"sallyport%s\": %v\n%s", page, found[1], err, out)
 			}
@@ -259,5 +267,29 @@ func TestCommands(t *testing.T) {
 	}
 	if len(checked) == 0 {
 		t.Error("no page shows a command")
+	}
+}
+
+// The files that README.md begins with are a configuration without a problem.
+func TestFirstConfiguration(t *testing.T) {
+	sallyport, dir := program(t), t.TempDir()
+	written := 0
+	for _, b := range blocks(strings.ReplaceAll(readPage(t, "README.md"), "\n   ", "\n")) {
+		if name, ok := strings.CutPrefix(b.word, "yaml "); ok {
+			written++
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(b.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if written != 2 {
+		t.Fatalf("README.md has %d files, want 2", written)
+	}
+	for _, words := range [][]string{{"keys", "init"}, {"config", "check"}} {
+		cmd := exec.CommandContext(t.Context(), sallyport, words...) //nolint:gosec // our own program
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "ALICE_PASSWORD=correct horse battery staple")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("sallyport %s: %v\n%s", strings.Join(words, " "), err, out)
+		}
 	}
 }
