@@ -15,7 +15,7 @@ import (
 // extension begins the grant types that are Auth0's own.
 const extension = "http://auth0.com/oauth/grant-type/"
 
-// The password grants. The bare name of the second is accepted as well.
+// The password grants: RFC 6749's own, and Auth0's, whose bare name is accepted as well.
 const (
 	grantPassword      = "password"
 	grantPasswordRealm = "password-realm"
@@ -30,8 +30,10 @@ var _ fosite.TokenEndpointHandler = (*Password)(nil)
 // NewPassword makes the handler.
 func NewPassword(o Options) *Password {
 	return &Password{issuing{o, func(grant string) (string, bool) {
-		name := bare(grant)
-		return name, name == grantPassword || name == grantPasswordRealm
+		if grant == grantPassword {
+			return grantPassword, true
+		}
+		return grantPasswordRealm, bare(grant) == grantPasswordRealm
 	}}}
 }
 
