@@ -105,15 +105,16 @@ func (w *World) Form(t testing.TB, path string, pairs ...string) Reply {
 func (w *World) FormWith(t testing.TB, path string, header map[string]string, pairs ...string) Reply {
 	t.Helper()
 	return w.Do(t, Request{Method: http.MethodPost, Path: path, Header: header,
-		ContentType: "application/x-www-form-urlencoded", Body: form(pairs).Encode()})
+		ContentType: "application/x-www-form-urlencoded", Body: Encode(pairs...)})
 }
 
-func form(pairs []string) url.Values {
+// Encode writes names and values, in turn, as a form.
+func Encode(pairs ...string) string {
 	v := url.Values{}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		v.Add(pairs[i], pairs[i+1])
 	}
-	return v
+	return v.Encode()
 }
 
 // Token posts to the token endpoint.
