@@ -62,9 +62,12 @@ func (o Options) requirements(all []Authenticator) map[string]any {
 		return map[string]any{"enroll": kinds}
 	}
 	kinds := []requirement{}
-	for _, a := range o.served(all) {
-		if k := (requirement{a.Kind()}); a.Usable() && !slices.Contains(kinds, k) {
-			kinds = append(kinds, k)
+	for _, recovery := range []bool{false, true} { // what stands in for a factor comes last
+		for _, a := range o.served(all) {
+			k := requirement{a.Kind()}
+			if a.Usable() && (a.Type == RecoveryCode) == recovery && !slices.Contains(kinds, k) {
+				kinds = append(kinds, k)
+			}
 		}
 	}
 	return map[string]any{"challenge": kinds}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -65,8 +66,10 @@ func (s *Server) protected(w http.ResponseWriter, r *http.Request, do endpoint) 
 // writeJSON writes an answer. What cannot be encoded is an internal failure, and
 // nothing of it is sent.
 func writeJSON(w http.ResponseWriter, v any) error {
-	body, err := json.Marshal(v)
-	if err != nil {
+	var body bytes.Buffer
+	e := json.NewEncoder(&body)
+	e.SetEscapeHTML(false) // a URI is to be read by people as well
+	if err := e.Encode(v); err != nil {
 		return fmt.Errorf("encode an answer: %w", err)
 	}
 	h := w.Header()
@@ -74,6 +77,6 @@ func writeJSON(w http.ResponseWriter, v any) error {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Pragma", "no-cache")
 	// The client may have hung up; there is nobody left to tell.
-	_, _ = w.Write(body)
+	_, _ = w.Write(body.Bytes())
 	return nil
 }
