@@ -105,7 +105,10 @@ func (r *Registrar) Associate(ctx context.Context, c Credential, a Association) 
 	if err := r.accompany(ctx, c, all, e, &made); err != nil {
 		return nil, err
 	}
-	return made.Reply, r.keep(ctx, c, a, made.Authenticators)
+	if err := r.keep(ctx, c, a, made.Authenticators); err != nil {
+		return nil, err
+	}
+	return made.Reply, nil
 }
 
 func (r *Registrar) enroller(a Association) (Enroller, string, error) {
