@@ -106,21 +106,30 @@ func (w *wish) grant(asked []string, c record.Client, api record.API, allowed []
 		asked = slices.DeleteFunc(slices.Clone(api.Scopes), func(s string) bool { return !open(s) })
 	}
 	for _, scope := range asked {
-		granted := slices.Contains(oidcScopes, scope) && (scope != "offline_access" || c.Allows("refresh_token"))
-		if slices.Contains(api.Scopes, scope) {
-			if !open(scope) {
-				return fault.ScopeNotAllowed
-			}
-			demanding := slices.Contains(api.MFAScopes, scope)
-			// A client that asks nobody for a factor goes without a scope that demands one.
-			granted = !demanding || c.MFA != record.MFAOff
-			w.demand.Scopes = w.demand.Scopes || demanding && granted
+		if slices.Contains(api.Scopes, scope) && !open(scope) {
+			return fault.ScopeNotAllowed
 		}
-		if granted && !slices.Contains(w.scopes, scope) {
-			w.scopes = append(w.scopes, scope)
+		if withheld(scope, c, api) || slices.Contains(w.scopes, scope) {
+			continue
 		}
+		w.scopes = append(w.scopes, scope)
+		w.demand.Scopes = w.demand.Scopes || slices.Contains(api.MFAScopes, scope)
 	}
 	return nil
+}
+
+// withheld reports whether a client goes without a scope. An API may call one of its own
+// as OpenID Connect does; then the rules of both hold.
+func withheld(scope string, c record.Client, api record.API) bool {
+	switch {
+	case !slices.Contains(oidcScopes, scope) && !slices.Contains(api.Scopes, scope):
+		return true
+	case scope == "offline_access" && !c.Allows("refresh_token"):
+		return true
+	default:
+		// Who asks nobody for a factor cannot have what demands one.
+		return c.MFA == record.MFAOff && slices.Contains(api.MFAScopes, scope)
+	}
 }
 
 // own reports whether the API is one of the gateway's own, which every client has.

@@ -58,6 +58,8 @@ func tenant() *registry {
 			things:                    {Audience: things, Scopes: []string{"read:things", "write:things"}, MFAScopes: []string{"write:things"}},
 			"https://other.test/":     {Audience: "https://other.test/", Scopes: []string{"a", "b"}},
 			"https://scopeless.test/": {Audience: "https://scopeless.test/"},
+			// Scopes that are also OpenID Connect's, and one that it demands but does not have.
+			"https://greedy.test/": {Audience: "https://greedy.test/", Scopes: []string{"email", "offline_access"}, MFAScopes: []string{"email", "x"}},
 		},
 	}
 }
@@ -112,6 +114,11 @@ func TestWish(t *testing.T) {
 		{name: "unknown audience", client: spa, audience: "https://nowhere.test/", refused: fault.UnknownAudience},
 		{name: "several audiences", client: spa, audience: things + " https://other.test/", refused: fault.BadRequest},
 		{name: "the same twice", client: spa, audience: things + " " + things, refused: fault.BadRequest},
+
+		{name: "an API's own offline_access without the grant", client: brief, audience: "https://greedy.test/", scope: "offline_access", wantAud: "https://greedy.test/"},
+		{name: "all of an API's without the grant", client: brief, audience: "https://greedy.test/", wantScope: "email", wantAud: "https://greedy.test/", demand: mfa.Demand{Scopes: true}},
+		{name: "an API's own email", client: spa, audience: "https://greedy.test/", scope: "email x", wantScope: "email", wantAud: "https://greedy.test/", demand: mfa.Demand{Scopes: true}},
+		{name: "an API's own email, off", client: off, audience: "https://greedy.test/", scope: "email openid", wantScope: "openid", wantAud: "https://greedy.test/ " + userinfo},
 
 		{name: "only some scopes of an API", client: some, audience: things, scope: "read:things", wantScope: "read:things", wantAud: things},
 		{name: "all of them are fewer", client: some, audience: things, wantScope: "read:things", wantAud: things},

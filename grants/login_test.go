@@ -307,6 +307,7 @@ func TestMFAGrantRefused(t *testing.T) {
 		{"another audience", nil, "audience", "https://other.test/", fault.BadRequest, false},
 		{"not registered for it", func(_ *house, c *record.Client) { c.Grants = []string{"password"} }, "", "", fault.GrantNotAllowed, false},
 		{"issuing fails", func(h *house, _ *record.Client) { h.issueDown = fault.UsedOTP }, "", "", fault.UsedOTP, false},
+		{"the loser's record fails", func(h *house, _ *record.Client) { h.issueDown, h.auditDown = fault.UsedOTP, errDown }, "", "", fault.Unavailable, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h, m, token := begun(t, "scope", "openid")
