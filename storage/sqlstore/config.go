@@ -14,21 +14,22 @@ type Config struct {
 }
 
 // SQLitePath returns the absolute path of the database file of a sqlite: URL, or
-// false for any other URL.
+// false for any other URL. More than three slashes are tolerated: many tools write
+// four where the path is absolute.
 func (c Config) SQLitePath() (string, bool) {
 	u, err := url.Parse(c.URL.Reveal())
 	if err != nil || u.Scheme != "sqlite" || u.Host != "" || u.RawQuery != "" || !path.IsAbs(u.Path) {
 		return "", false
 	}
-	return u.Path, true
+	return path.Clean(u.Path), true
 }
 
 // Validate reports what is wrong, each error as "key: text". The text never quotes the
 // URL, which may hold a password.
 func (c Config) Validate() error {
 	if p, ok := c.SQLitePath(); ok {
-		if path.Clean(p) != p || p == "/" {
-			return errors.New("url: the path of the SQLite file must be clean and name a file, as in sqlite:///var/lib/sallyport/sallyport.db")
+		if p == "/" {
+			return errors.New("url: name a file, as in sqlite:///var/lib/sallyport/sallyport.db")
 		}
 		return nil
 	}
