@@ -259,7 +259,7 @@ func TestCommands(t *testing.T) {
 				continue
 			}
 			checked[found[1]] = true
-			out, err := exec.CommandContext(t.Context(), sallyport, append(words, "--help")...).CombinedOutput() //nolint:gosec // our own program
+			out, err := exec.CommandContext(t.Context(), sallyport, append(words, "--help")...).CombinedOutput()
 			if err != nil || !strings.Contains(string(out), "\n  sallyport"+found[1]) {
 				t.Errorf("%s: there is no command \"sallyport%s\": %v\n%s", page, found[1], err, out)
 			}
@@ -286,7 +286,7 @@ func TestFirstConfiguration(t *testing.T) {
 		t.Fatalf("README.md has %d files, want 2", written)
 	}
 	for _, words := range [][]string{{"keys", "init"}, {"config", "check"}} {
-		cmd := exec.CommandContext(t.Context(), sallyport, words...) //nolint:gosec // our own program
+		cmd := exec.CommandContext(t.Context(), sallyport, words...)
 		cmd.Dir, cmd.Env = dir, append(os.Environ(), "ALICE_PASSWORD=correct horse battery staple")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("sallyport %s: %v\n%s", strings.Join(words, " "), err, out)

@@ -163,7 +163,7 @@ func (c *conversation) compare(t *testing.T, where, got, want string) {
 	}
 	learned := map[string]string{}
 	if difference := match(said, sent, learned); difference != "" {
-		t.Errorf("%s: %s; the gateway's answer is %s", where, difference, got)
+		t.Fatalf("%s: %s; the gateway's answer is %s", where, difference, got)
 	}
 	maps.Copy(c.known, learned)
 }
