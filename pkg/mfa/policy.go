@@ -51,24 +51,25 @@ type requirement struct {
 // the subject has, or "enroll" with those it may enroll, never both.
 func (o Options) requirements(all []Authenticator) map[string]any {
 	if !Enrolled(all) {
-		kinds := []requirement{}
-		for _, f := range o.Factors {
-			if e, ok := f.(Enroller); ok {
-				for _, k := range e.Kinds() {
-					kinds = append(kinds, requirement{k})
-				}
-			}
-		}
-		return map[string]any{"enroll": kinds}
+		return map[string]any{"enroll": o.enrollable()}
 	}
 	kinds := []requirement{}
-	for _, recovery := range []bool{false, true} { // what stands in for a factor comes last
-		for _, a := range o.served(all) {
-			k := requirement{a.Kind()}
-			if a.Usable() && (a.Type == RecoveryCode) == recovery && !slices.Contains(kinds, k) {
-				kinds = append(kinds, k)
-			}
+	for _, a := range o.served(all) {
+		if k := (requirement{a.Kind()}); a.Usable() && !slices.Contains(kinds, k) {
+			kinds = append(kinds, k)
 		}
 	}
 	return map[string]any{"challenge": kinds}
+}
+
+func (o Options) enrollable() []requirement {
+	kinds := []requirement{}
+	for _, f := range o.Factors {
+		if e, ok := f.(Enroller); ok {
+			for _, k := range e.Kinds() {
+				kinds = append(kinds, requirement{k})
+			}
+		}
+	}
+	return kinds
 }
