@@ -28,11 +28,13 @@ func demoCommand(d deps) *cobra.Command {
 	address := cmd.Flags().String("listen", demoListen, "loopback address to listen on")
 	itself := cmd.Flags().Bool("run", false, "play the walk-through, check the tokens and end")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		l, err := listenLoopback(cmd.Context(), *address, !cmd.Flags().Changed("listen"))
+		ctx, stop := interruptible(cmd.Context())
+		defer stop()
+		l, err := listenLoopback(ctx, *address, !cmd.Flags().Changed("listen"))
 		if err != nil {
 			return err
 		}
-		return d.demo(cmd.Context(), l, *itself)
+		return d.demo(ctx, l, *itself)
 	}
 	return cmd
 }

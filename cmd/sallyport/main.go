@@ -39,9 +39,8 @@ type deps struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the second signal ends the process at once
-	os.Exit(run(ctx, deps{
+	signal.Ignore(syscall.SIGPIPE) // a reader that went away is no reason to leave a folder behind
+	os.Exit(run(context.Background(), deps{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		getenv: os.LookupEnv, now: time.Now, wait: wait, random: rand.Reader,
 	}, os.Args[1:]))
@@ -58,6 +57,12 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// interruptible ends the context of a server at SIGINT or SIGTERM. A second signal does
+// no more: timeout(1) sends two, and stopping takes seconds at most.
+func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+}
+
 // run runs one command line and returns the exit code.
 func run(ctx context.Context, d deps, args []string) int {
 	root := newRoot(d)
@@ -65,14 +70,14 @@ func run(ctx context.Context, d deps, args []string) int {
 	cmd, err := root.ExecuteContextC(ctx)
 	var problems config.Problems
 	var failed *failure
-	var misuse *misuse
+	var wrong *misuse
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &problems):
 		fmt.Fprintln(d.stderr, problems.Error())
 		return exitMisuse
-	case errors.As(err, &failed) && !errors.As(err, &misuse):
+	case errors.As(err, &failed) && !errors.As(err, &wrong):
 		fmt.Fprintf(d.stderr, "%s: %v\n", cmd.CommandPath(), err)
 		return exitFailed
 	default: // cobra found it before the command ran, or the command did

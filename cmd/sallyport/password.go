@@ -52,7 +52,7 @@ func refusals(minLength int) map[string]string {
 	return map[string]string{
 		identity.TooShort:           fmt.Sprintf("it is too short; take at least %d characters, several words for example", minLength),
 		identity.TooLong:            fmt.Sprintf("it is longer than %d characters", identity.MaxLength),
-		identity.ForbiddenCharacter: "it is empty, or holds what cannot be typed",
+		identity.ForbiddenCharacter: "it holds what cannot be typed",
 		identity.ListedPassword:     "it is among the passwords that are tried first; take another one",
 		identity.ContextualPassword: "it is the name of the user or of the service; take another one",
 	}

@@ -24,6 +24,8 @@ func serveCommand(d deps) *cobra.Command {
 }
 
 func (d deps) serve(ctx context.Context, path string) (err error) {
+	ctx, stop := interruptible(ctx)
+	defer stop()
 	c, tenants, err := config.Check(path, d.getenv)
 	if err != nil {
 		return err

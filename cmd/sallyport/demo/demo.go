@@ -33,7 +33,7 @@ type Options struct {
 // Serve prints the walk and serves until ctx ends.
 func Serve(ctx context.Context, o Options) error {
 	return with(ctx, o, func(g *house) error {
-		g.walk().print(o.Stdout)
+		newWalk(o, g.url()).print(o.Stdout)
 		note(o.Stdout, "The gateway waits for you. Ctrl-C ends it, and nothing of it stays.")
 		return g.serve(ctx)
 	})
@@ -46,7 +46,7 @@ func Play(ctx context.Context, o Options) error {
 		defer stop()
 		served := make(chan error, 1)
 		go func() { served <- g.serve(serving) }()
-		err := play(ctx, g.walk())
+		err := play(ctx, newWalk(o, g.url()))
 		stop()
 		return errors.Join(err, <-served)
 	})

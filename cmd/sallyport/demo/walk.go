@@ -44,8 +44,8 @@ const (
 	scopes = "openid profile email offline_access read:things write:things"
 )
 
-func (g *house) walk() *walk {
-	w := &walk{Options: g.Options, url: g.url()}
+func newWalk(o Options, url string) *walk {
+	w := &walk{Options: o, url: url}
 	w.steps = []step{
 		w.first("1. Log in with the password. It is right, but the client asks for a second factor: mfa_required."),
 		{
