@@ -237,19 +237,18 @@ func headings(page string) (all []string) {
 	return all
 }
 
-// program builds the gateway and returns its path.
-func program(t *testing.T) string {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "sallyport")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", name, "../cmd/sallyport").CombinedOutput(); err != nil {
+// What the pages say of the program is tried with it.
+func TestProgram(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "sallyport")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/sallyport").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	return name
+	t.Run("commands", func(t *testing.T) { commands(t, program) })
+	t.Run("first configuration", func(t *testing.T) { firstConfiguration(t, program) })
 }
 
-// Every command line that a page shows is one that the program has.
-func TestCommands(t *testing.T) {
-	sallyport := program(t)
+// commands: every command line that a page shows is one that the program has.
+func commands(t *testing.T, sallyport string) {
 	line := regexp.MustCompile("(?m)(?:`|^ {4,}(?:\\./|\\$ )?)sallyport((?: [a-z][a-z-]*)+)")
 	checked := map[string]bool{}
 	for _, page := range pages(t) {
@@ -270,10 +269,9 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// The files that README.md begins with are a configuration without a problem.
-func TestFirstConfiguration(t *testing.T) {
-	sallyport, dir := program(t), t.TempDir()
-	written := 0
+// firstConfiguration: the files of README.md are a configuration without a problem.
+func firstConfiguration(t *testing.T, sallyport string) {
+	dir, written := t.TempDir(), 0
 	for _, b := range blocks(strings.ReplaceAll(readPage(t, "README.md"), "\n   ", "\n")) {
 		if name, ok := strings.CutPrefix(b.word, "yaml "); ok {
 			written++
