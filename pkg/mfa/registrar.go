@@ -94,6 +94,9 @@ func (r *Registrar) Associate(ctx context.Context, c Credential, a Association) 
 		return nil, &fault.Details{Kind: fault.TooManyAttempts, RetryAfter: r.Enrolling}
 	}
 	account, err := r.Authenticators.Account(ctx, c.Subject)
+	if errors.Is(err, fault.NotFound) || errors.Is(err, fault.UserBlocked) {
+		return nil, fault.BadBearer // deleted or blocked since the credential was issued
+	}
 	if err != nil {
 		return nil, fault.Because(fault.Unavailable, fmt.Errorf("associate: %w", err))
 	}

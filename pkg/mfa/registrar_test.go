@@ -271,11 +271,11 @@ func TestAssociateInTrouble(t *testing.T) {
 	if err := associate(full, mira); fault.Of(err) != fault.Unavailable {
 		t.Errorf("nothing can be stored: %v", err)
 	}
-	if err := associate(w, "auth0|nobody"); fault.Of(err) != fault.NotFound {
+	if err := associate(w, "auth0|nobody"); fault.Of(err) != fault.BadBearer {
 		t.Errorf("unknown user: %v", err)
 	}
 	w.store.Block(mira)
-	if err := associate(w, mira); fault.Of(err) != fault.UserBlocked {
+	if err := associate(w, mira); fault.Of(err) != fault.BadBearer {
 		t.Errorf("blocked user: %v", err)
 	}
 	if err := associate(newWorld(t, func(o *mfa.Options) {

@@ -279,7 +279,7 @@ func (v *Verifier) Finish(ctx context.Context, c Clearance, issued error) error 
 		}
 		return nil
 	}
-	e := audit.Event{At: v.now(), Type: audit.FactorRefused, Reason: fault.Of(issued).Error(),
+	e := audit.Event{At: v.now(), Type: audit.TokensRefused, Reason: fault.Of(issued).Error(),
 		Subject: c.login.Subject, Client: c.login.Client, Grant: c.login.Grant, Address: c.login.Address}
 	for _, p := range c.login.Proofs {
 		if p.Authenticator != "" {

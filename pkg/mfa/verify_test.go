@@ -231,7 +231,7 @@ func TestRace(t *testing.T) {
 		if err := w.issue(loser); fault.Of(err) != tt.want {
 			t.Errorf("%s: the second: %v, want %s", name, err, tt.want)
 		}
-		if got := w.last(); got.Type != audit.FactorRefused || got.Reason != string(tt.want) || len(got.Authenticators) != 1 {
+		if got := w.last(); got.Type != audit.TokensRefused || got.Reason != string(tt.want) || len(got.Authenticators) != 1 {
 			t.Errorf("%s: recorded %+v", name, got)
 		}
 		if got := w.store.Failures(mira); got != 0 {

@@ -182,6 +182,9 @@ func (i *Issuer) access(l mfa.Login, made record.Issuance) (secret.Text, error) 
 // stands behind these grants, and a library refuses one that it did not send.
 func (i *Issuer) id(ctx context.Context, l mfa.Login, made record.Issuance, access secret.Text) (secret.Text, error) {
 	user, err := i.o.Users.User(ctx, l.Subject)
+	if errors.Is(err, fault.NotFound) {
+		return secret.Text{}, fault.UserBlocked // deleted since the first factor
+	}
 	if err != nil {
 		return secret.Text{}, fault.Because(fault.Unavailable, fmt.Errorf("find the subject: %w", err))
 	}
