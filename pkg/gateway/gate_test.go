@@ -228,7 +228,7 @@ func (m mode) withFactor(t *testing.T, w *gatewaytest.World, grants []string, al
 	}
 }
 
-// elsewhere sends everything but the token endpoint's path a whole login, with an
+// elsewhere sends a whole login to every route but the token endpoint's, with an
 // mfa_token as bearer where that is taken.
 func elsewhere(t *testing.T, w *gatewaytest.World, grants []string, alice gatewaytest.Enrolled) {
 	t.Helper()
