@@ -54,9 +54,11 @@ func (o Options) requirements(all []Authenticator) map[string]any {
 		return map[string]any{"enroll": o.enrollable()}
 	}
 	kinds := []requirement{}
-	for _, a := range o.served(all) {
-		if k := (requirement{a.Kind()}); a.Usable() && !slices.Contains(kinds, k) {
-			kinds = append(kinds, k)
+	for _, f := range o.Factors { // in their order: what stands in for a factor comes last
+		for _, a := range all {
+			if k := (requirement{a.Kind()}); a.Type == f.Type() && a.Usable() && !slices.Contains(kinds, k) {
+				kinds = append(kinds, k)
+			}
 		}
 	}
 	return map[string]any{"challenge": kinds}
