@@ -34,14 +34,17 @@ func TestLoginIsRecorded(t *testing.T) {
 		w.OTP(t, token, w.Code(t, alice.Seed, 0)).Want(t, http.StatusOK, "")
 		counted(0)
 
-		events, err := admin.AuditEvents(t.Context(), 8)
+		events, err := admin.AuditEvents(t.Context(), 20)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var got []string
 		for _, e := range events {
+			if e.At.Before(w.Clock.Now()) {
+				continue // of the enrollment
+			}
 			line := strings.Join([]string{string(e.Type), e.Reason, e.Subject, e.Client}, " ")
-			if e.Address != "127.0.0.1" || e.At.After(w.Clock.Now()) || e.Grant == "" {
+			if e.Address != "127.0.0.1" || e.Grant == "" {
 				t.Errorf("event %+v", e)
 			}
 			if e.Success != (e.Type == "tokens.issued" || e.Type == "factor.demanded") {
@@ -53,7 +56,6 @@ func TestLoginIsRecorded(t *testing.T) {
 			got = append(got, line)
 		}
 		want := []string{
-			"tokens.issued  auth0|alice web",
 			"password.refused wrong_password  spa", "password.refused wrong_password  spa",
 			"factor.demanded  auth0|alice spa",
 			"factor.refused wrong_otp auth0|alice spa", "factor.refused wrong_recovery_code auth0|alice spa",
