@@ -160,8 +160,8 @@ func TestRequirements(t *testing.T) {
 		"disabled":         {[]mfa.Authenticator{disabled, codes}, nil, `{"challenge":[{"type":"recovery-code"}]}`},
 		"nothing usable":   {[]mfa.Authenticator{disabled}, nil, `{"challenge":[]}`},
 		"no longer served": {every, nil, `{"challenge":[{"type":"otp"},{"type":"recovery-code"}]}`},
-		"everything": {every, oob, `{"challenge":[{"type":"phone"},{"type":"otp"},{"type":"push-notification"},` +
-			`{"type":"email"},{"type":"recovery-code"}]}`},
+		"everything": {every, oob, `{"challenge":[{"type":"otp"},{"type":"recovery-code"},{"type":"phone"},` +
+			`{"type":"push-notification"},{"type":"email"}]}`},
 		"nothing to enroll": {nil, func(o *mfa.Options) { o.Factors = nil }, `{"enroll":[]}`},
 		"switched off":      {nil, func(o *mfa.Options) { o.Requirements = false }, `null`},
 	} {
