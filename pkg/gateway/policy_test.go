@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport/sallyport/pkg/gateway"
 	"github.com/sallyport/sallyport/pkg/gateway/gatewaytest"
 	"github.com/sallyport/sallyport/pkg/oauth/record"
 	"github.com/sallyport/sallyport/pkg/secret"
@@ -294,6 +295,24 @@ func TestEndedInTheMiddle(t *testing.T) {
 		w.OTP(t, token, code).Want(t, http.StatusOK, "")
 		w.Recover(t, ask(t, w, "spa", "alice"), alice.Recovery).Want(t, http.StatusOK, "")
 
+		// Nor can a blocked user enroll what would let somebody in later.
+		token = ask(t, w, "kiosk", "carol")
+		if err := admin.SetUserBlocked(t.Context(), "auth0|carol", true, event(w)); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, w.Associate(t, token, anOTP), http.StatusUnauthorized, "invalid_grant", badBearer)
+		if err := admin.SetUserBlocked(t.Context(), "auth0|carol", false, event(w)); err != nil {
+			t.Fatal(err)
+		}
+
+		// what somebody began with the old password is not finished with the new one.
+		token = ask(t, w, "spa", "alice")
+		w.Clock.Wind(30 * time.Second)
+		setPassword(t, w, admin, "auth0|alice", "another password altogether")
+		refused(t, w.OTP(t, token, w.Code(t, alice.Seed, 0)), http.StatusForbidden, "invalid_grant", malformedToken)
+		setPassword(t, w, admin, "auth0|alice", gatewaytest.Password)
+		w.OTP(t, ask(t, w, "spa", "alice"), w.Code(t, alice.Seed, 0)).Want(t, http.StatusOK, "")
+
 		// A user who loses the factors has to enroll again, and the old seed is nothing.
 		token = ask(t, w, "kiosk", "alice")
 		if n, err := admin.ResetFactors(t.Context(), "auth0|alice", event(w)); err != nil || n != 2 {
@@ -319,12 +338,23 @@ func TestEndedInTheMiddle(t *testing.T) {
 		})
 		refused(t, password(t, w, "web", "carol"), http.StatusUnauthorized, "invalid_client", "")
 		refused(t, w.Form(t, "/mfa/challenge", with("web", "mfa_token", token)...), http.StatusUnauthorized, "invalid_client", "")
-		refused(t, w.FormWith(t, "/mfa/associate", gatewaytest.Bearer(token), with("web", "authenticator_types", "otp")...),
-			http.StatusUnauthorized, "invalid_client", "")
 		refused(t, w.Token(t, with("web", "grant_type", gatewaytest.GrantOTP, "mfa_token", token, "otp", "000000")...),
 			http.StatusUnauthorized, "invalid_client", "")
+		refused(t, w.Associate(t, token, anOTP), http.StatusUnauthorized, "invalid_grant", badBearer)
+		refused(t, w.Authenticators(t, token), http.StatusUnauthorized, "invalid_grant", badBearer)
 		w.Login(t, "carol", gatewaytest.Password).Want(t, http.StatusOK, "")
 	})
+}
+
+func setPassword(t *testing.T, w *gatewaytest.World, admin *gateway.Administration, user, password string) {
+	t.Helper()
+	hash, err := admin.Passwords.Hash(t.Context(), secret.New(password))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := admin.SetPassword(t.Context(), user, hash, event(w)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // eventually asks until it is so, for ten seconds at most.
@@ -348,12 +378,8 @@ func TestRestart(t *testing.T) {
 		admin := w.Administer(t)
 		open := ask(t, w, "spa", "alice")
 		before := w.Login(t, "carol", gatewaytest.Password, "scope", "openid").Want(t, http.StatusOK, "")
-		hash, err := admin.Passwords.Hash(t.Context(), secret.New("another password altogether"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		setPassword(t, w, admin, "auth0|carol", "another password altogether")
 		for _, err := range []error{
-			admin.SetPassword(t.Context(), "auth0|carol", hash, event(w)),
 			admin.SetUserBlocked(t.Context(), "auth0|bob", true, event(w)),
 			admin.SetClientDisabled(t.Context(), "legacy", true, event(w)),
 		} {
