@@ -69,9 +69,11 @@ func PostgreSQL() Setting {
 	}}
 }
 
-// Each runs a test in every setting, with further lines of configuration.
+// Each runs a test in every setting, with further lines of configuration, beside the
+// other tests that do.
 func Each(t *testing.T, test func(t *testing.T, w *World), lines ...string) {
 	t.Helper()
+	t.Parallel()
 	for _, s := range []Setting{SQLite(), PostgreSQL()} {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
