@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/config/strict"
-	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
 )
 

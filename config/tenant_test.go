@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/config"
-	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/record"
 )
 
 const hash = "$2a$10$ka955fo8ckIHxqOl4R5C..kjPozs62lvZvWkSndj0WIgl73vBZszS"

@@ -12,7 +12,7 @@ import (
 
 	"github.com/sallyport/sallyport/config/strict"
 	"github.com/sallyport/sallyport/pkg/identity"
-	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/record"
 )
 
 // Words of a tenant file.

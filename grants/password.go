@@ -9,7 +9,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/mfa"
-	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/record"
 )
 
 // extension begins the grant types that are Auth0's own.

@@ -85,7 +85,7 @@ var rows = []struct {
 }{
 	{0, []string{"pkg/fault", "pkg/secret"}, "the ground stands on the standard library alone"},
 	{1, []string{"pkg/audit", "pkg/signer"}, "the record of events and the keys know only faults and secrets"},
-	{2, []string{"pkg/throttle", "pkg/identity", "pkg/oauth/record"}, "the domain's ground does not know who builds on it"},
+	{2, []string{"pkg/throttle", "pkg/identity", "pkg/record"}, "the domain's ground does not know who builds on it"},
 	{3, []string{"pkg/mfa"}, "the heart must be readable, and usable, without transport, database and OAuth library"},
 	{4, []string{"pkg/mfa/*"}, "a factor knows the heart and no other factor"},
 	{5, []string{"pkg/mfa/oob/*"}, "a channel knows out-of-band and no other channel"},

@@ -12,7 +12,7 @@ import (
 
 	"github.com/sallyport/sallyport/pkg/gateway"
 	"github.com/sallyport/sallyport/pkg/gateway/gatewaytest"
-	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/pkg/signer"
 )

@@ -1,7 +1,7 @@
 package mfa
 
 import (
-	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/record"
 )
 
 // A Clearance says that a login has proved all that policy demands. Tokens are issued

@@ -3,7 +3,7 @@ package mfa
 import (
 	"context"
 
-	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
 )
 

@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"github.com/sallyport/sallyport/pkg/fault"
-	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/record"
 )
 
 // Demand is what a request and its client say about a second factor.

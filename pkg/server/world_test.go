@@ -22,7 +22,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/oauth"
-	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/pkg/signer"
 	"github.com/sallyport/sallyport/pkg/throttle"

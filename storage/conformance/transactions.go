@@ -16,7 +16,7 @@ import (
 
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/mfa"
-	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/record"
 )
 
 // parallel is how many callers meet at a barrier.

@@ -9,7 +9,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/sallyport/sallyport/pkg/audit"
-	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/record"
 )
 
 type apiRow struct {

@@ -6,7 +6,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/sallyport/sallyport/pkg/mfa"
-	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/record"
 )
 
 // A consumer applies one consumption by a conditional statement and reports whether

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/pkg/fault"
-	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/record"
 )
 
 // viewAge is how long a view may be used without word that its revision still holds:

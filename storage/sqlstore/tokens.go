@@ -6,7 +6,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/sallyport/sallyport/pkg/fault"
-	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/record"
 )
 
 type accessTokenRow struct {

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/sallyport/sallyport/pkg/mfa"
-	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/record"
 )
 
 // state is what consumptions change; an issuance changes a copy of it.

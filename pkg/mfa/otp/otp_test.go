@@ -15,7 +15,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/mfa/mfatest"
 	"github.com/sallyport/sallyport/pkg/mfa/otp"
-	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
 )
 

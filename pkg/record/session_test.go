@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/pkg/fault"
-	"github.com/sallyport/sallyport/pkg/oauth/record"
+	"github.com/sallyport/sallyport/pkg/record"
 )
 
 // proofs makes one proof of each list of methods.
