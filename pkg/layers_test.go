@@ -207,6 +207,7 @@ var doors = []door{
 	{"golang.org/x/crypto", []string{"pkg/identity"}, "password hashing is the first factor's business; the rest uses the standard library"},
 	{"golang.org/x/text", []string{"pkg/identity"}, "normal forms matter where passwords and names are compared"},
 	{"github.com/gorilla/mux", []string{"pkg/server", "pkg/dialect/*"}, "routes belong to the transport"},
+	{"github.com/rs/cors", []string{"pkg/server"}, "what web pages may call belongs to the transport"},
 	{"go.yaml.in/yaml/v3", []string{"config", "config/*"}, "one decoder, so that every file is read equally strictly"},
 	{"github.com/spf13/cobra", []string{"cmd/sallyport"}, "flags belong to the command"},
 }

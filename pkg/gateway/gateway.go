@@ -151,7 +151,7 @@ func (g *Gateway) compose(ring *secret.Ring, users identity.Verifier) *server.Se
 		URL: url, Proxies: c.Server.TrustedProxies,
 		Provider: oauth.NewProvider(clients, grants.NewPassword(options), grants.NewMFA(options)),
 		Clients:  clients, Verifier: verifier, Registrar: mfa.NewRegistrar(domain),
-		Issuer: issuer, Users: sql, JWKS: g.signer.JWKS, Kinds: c.Errors.MFARequirements,
+		Issuer: issuer, Users: sql, Origins: sql, JWKS: g.signer.JWKS, Kinds: c.Errors.MFARequirements,
 		Log: g.Log, Now: g.Now,
 	})
 }

@@ -22,9 +22,12 @@ const (
 	pathOAuth          = ".well-known/oauth-authorization-server"
 )
 
-// Handler is the whole map. Paths are compared as they were sent: a cleaned one would
+// Handler is the whole map, as web pages may call it too.
+func (s *Server) Handler() http.Handler { return s.browsers(s.Routes()) }
+
+// Routes is the whole map. Paths are compared as they were sent: a cleaned one would
 // be answered with a redirect, and the client would send its credentials again (B-74).
-func (s *Server) Handler() http.Handler {
+func (s *Server) Routes() *mux.Router {
 	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
 	prefix := s.prefix()
 	get, post := []string{http.MethodGet, http.MethodHead}, []string{http.MethodPost}
@@ -42,8 +45,7 @@ func (s *Server) Handler() http.Handler {
 	route(prefix+pathOpenID, s.discovery, get...)
 	route(prefix+pathOAuth, s.discovery, get...)
 	if prefix != "/" {
-		// RFC 8414, 3.1: the well-known part goes before the issuer's path.
-		route("/"+pathOAuth+strings.TrimSuffix(prefix, "/"), s.discovery, get...)
+		route(s.beforeIssuer(), s.discovery, get...)
 	}
 	r.NotFoundHandler = s.serve("none", func(http.ResponseWriter, *http.Request) error { return fault.NotFound })
 	r.MethodNotAllowedHandler = s.serve("none", func(w http.ResponseWriter, req *http.Request) error {
@@ -62,6 +64,10 @@ func (s *Server) prefix() string {
 	}
 	return u.EscapedPath()
 }
+
+// beforeIssuer is the path of discovery with the well-known part before the issuer's
+// own path (RFC 8414, 3.1).
+func (s *Server) beforeIssuer() string { return "/" + pathOAuth + strings.TrimSuffix(s.prefix(), "/") }
 
 // allowed lists the methods that the path of a request has.
 func allowed(r *mux.Router, req *http.Request) string {

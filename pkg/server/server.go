@@ -25,6 +25,7 @@ type Options struct {
 	Proxies   []netip.Prefix
 	Provider  *oauth.Provider
 	Clients   *oauth.Authenticator
+	Origins   Origins
 	Verifier  *mfa.Verifier
 	Registrar *mfa.Registrar
 	Issuer    *oauth.Issuer

@@ -119,6 +119,10 @@ func (w *world) Client(_ context.Context, id string) (record.Client, error) {
 	return c, nil
 }
 
+func (w *world) HasOrigin(_ context.Context, origin string) (bool, error) {
+	return w.down == nil && origin == page, w.down
+}
+
 func (*world) API(context.Context, string) (record.API, error) { return record.API{}, fault.NotFound }
 
 func (w *world) User(ctx context.Context, id string) (identity.User, error) {
@@ -222,7 +226,7 @@ func newWorld(t *testing.T, issuer string) *world {
 	w.Server = New(Options{
 		URL: issuer, Provider: oauth.NewProvider(clients, grants.NewPassword(o), grants.NewMFA(o)), Clients: clients,
 		Verifier: verifier, Registrar: mfa.NewRegistrar(domain), Issuer: tokens, Users: w,
-		JWKS: newSigner().JWKS, Kinds: true, Log: slog.New(slog.NewJSONHandler(&w.log, nil)), Now: now,
+		JWKS: newSigner().JWKS, Origins: w, Kinds: true, Log: slog.New(slog.NewJSONHandler(&w.log, nil)), Now: now,
 	})
 	return w
 }

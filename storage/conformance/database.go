@@ -22,7 +22,7 @@ import (
 // A Node is one process of a gateway, by what its database does for it.
 type Node struct {
 	Records        record.Store
-	Registry       record.Registry
+	Registry       Registry
 	Authenticators mfa.AuthenticatorStore
 	Failures       throttle.Counter
 	Users          identity.UserStore
@@ -31,6 +31,12 @@ type Node struct {
 	People         People
 	Tenant         Tenant
 	State          State
+}
+
+// Registry is all that is kept in memory of clients and APIs.
+type Registry interface {
+	record.Registry
+	HasOrigin(ctx context.Context, origin string) (bool, error)
 }
 
 // People is the administration of users.

@@ -21,6 +21,7 @@ func registryTests() map[string]func(*testing.T, *databaseSuite) {
 		"APIs round trip":                  apiRoundTrip,
 		"nodes see changes":                nodesSeeChanges,
 		"a view ages":                      viewAges,
+		"origins of enabled clients":       originsOfClients,
 		"50 save one client":               raceClient,
 		"signing keys":                     signingKeys,
 		"50 make the first key":            raceFirstKey,
@@ -148,6 +149,42 @@ func viewAges(t *testing.T, s *databaseSuite) {
 	disabled := client()
 	disabled.Disabled = true
 	s.wantClient(t, s.b, disabled)
+}
+
+// An origin is open while any client that has it is, and on both nodes.
+func originsOfClients(t *testing.T, s *databaseSuite) {
+	const shared, own = "https://app.example.test", "http://localhost:3000"
+	one, two := client(), client()
+	one.ID, one.Origins = "one", []string{shared}
+	two.ID, two.Origins = "two", []string{own, shared}
+	s.save(t, one)
+	s.save(t, two)
+	open := func(want bool, origins ...string) {
+		t.Helper()
+		for _, origin := range origins {
+			for _, n := range []Node{s.a, s.b} {
+				if got, err := n.Registry.HasOrigin(t.Context(), origin); err != nil || got != want {
+					t.Errorf("%q: %v, %v, want %v", origin, got, err, want)
+				}
+			}
+		}
+	}
+	disable := func(id string) {
+		t.Helper()
+		if err := s.a.Tenant.SetClientDisabled(t.Context(), id, true, s.changed("")); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.b.Tenant.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open(true, shared, own)
+	open(false, "", "null", "*", shared+"/", shared+".evil.test", "https://APP.example.test", shared+":443", "http://app.example.test", "http://localhost")
+	disable("two")
+	open(true, shared)
+	open(false, own)
+	disable("one")
+	open(false, shared, own)
 }
 
 func raceClient(t *testing.T, s *databaseSuite) {

@@ -26,6 +26,7 @@ type view struct {
 	checked  time.Time
 	clients  map[string]record.Client
 	apis     map[string]record.API
+	origins  map[string]bool // of the clients that are not disabled
 }
 
 var _ record.Registry = (*Store)(nil)
@@ -55,6 +56,16 @@ func (s *Store) API(ctx context.Context, audience string) (record.API, error) {
 		return record.API{}, fmt.Errorf("sqlstore: find the API: %w", fault.NotFound)
 	}
 	return a, nil
+}
+
+// HasOrigin reports whether a client that is not disabled has the web origin, exactly as
+// it is written.
+func (s *Store) HasOrigin(ctx context.Context, origin string) (bool, error) {
+	v, err := s.view(ctx)
+	if err != nil {
+		return false, err
+	}
+	return v.origins[origin], nil
 }
 
 func (s *Store) view(ctx context.Context) (*view, error) {
@@ -90,9 +101,15 @@ func (s *Store) load(ctx context.Context, now time.Time) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &view{revision: revision, checked: now, clients: map[string]record.Client{}, apis: map[string]record.API{}}
+	v := &view{
+		revision: revision, checked: now,
+		clients: map[string]record.Client{}, apis: map[string]record.API{}, origins: map[string]bool{},
+	}
 	for _, c := range clients {
 		v.clients[c.ID] = c
+		for _, o := range c.Origins {
+			v.origins[o] = v.origins[o] || !c.Disabled
+		}
 	}
 	for _, a := range apis {
 		v.apis[a.Audience] = a
