@@ -79,15 +79,11 @@ func (o Options) wish(ctx context.Context, r request) (wish, error) {
 	if err := askFresh(r.form, &w.demand); err != nil {
 		return wish{}, err
 	}
-	api, err := o.api(ctx, r.form["audience"])
+	api, allowed, err := o.reach(ctx, r)
 	if err != nil {
 		return wish{}, err
 	}
 	w.demand.Factors = api.Audience == MFAAudience(o.URL)
-	allowed, ok := r.client.Audiences[api.Audience]
-	if r.client.Audiences != nil && !ok && !o.own(api) {
-		return wish{}, fault.UnknownAudience
-	}
 	if err := w.grant(strings.Fields(r.form.Get("scope")), r.client, api, allowed); err != nil {
 		return wish{}, err
 	}
@@ -132,8 +128,23 @@ func withheld(scope string, c record.Client, api record.API) bool {
 	}
 }
 
-// own reports whether the API is one of the gateway's own, which every client has.
-func (o Options) own(api record.API) bool {
+// reach finds the API that a request asks for and the scopes of it that are open to the
+// client (none: all).
+func (o Options) reach(ctx context.Context, r request) (record.API, []string, error) {
+	api, err := o.api(ctx, r.form["audience"])
+	if err != nil {
+		return record.API{}, nil, err
+	}
+	allowed, ok := r.client.Audiences[api.Audience]
+	if r.client.Audiences != nil && !ok && !o.gateways(api) {
+		return record.API{}, nil, fault.UnknownAudience
+	}
+	return api, allowed, nil
+}
+
+// gateways reports whether the API is one of the gateway's own, which every client has
+// for its users.
+func (o Options) gateways(api record.API) bool {
 	return api.Audience == MFAAudience(o.URL) || api.Audience == UserinfoAudience(o.URL)
 }
 

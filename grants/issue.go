@@ -8,6 +8,7 @@ import (
 
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/record"
 )
 
 // issuing is what every grant of this package shares: which requests are its own, and
@@ -49,6 +50,12 @@ func (i issuing) PopulateTokenEndpointResponse(ctx context.Context, ar fosite.Ac
 	for name, value := range session.clearance.Reply() {
 		out.SetExtra(name, value)
 	}
+	answer(out, tokens)
+	return nil
+}
+
+// answer writes the members of every token answer (RFC 6749, 5.1).
+func answer(out fosite.AccessResponder, tokens record.Tokens) {
 	out.SetAccessToken(tokens.Access.Reveal())
 	out.SetTokenType(tokens.Type)
 	out.SetExtra("expires_in", int64(tokens.Lifetime.Seconds()))
@@ -59,7 +66,6 @@ func (i issuing) PopulateTokenEndpointResponse(ctx context.Context, ar fosite.Ac
 	if !tokens.Refresh.Empty() {
 		out.SetExtra("refresh_token", tokens.Refresh.Reveal())
 	}
-	return nil
 }
 
 // refused records a first factor that did not hold. Nobody is named: an unknown user

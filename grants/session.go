@@ -6,6 +6,7 @@ import (
 	"github.com/ory/fosite"
 
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/record"
 )
 
 // Session carries one token request through fosite's two calls: what the first one
@@ -13,6 +14,7 @@ import (
 type Session struct {
 	Address   string // the end user's address, for the record
 	clearance mfa.Clearance
+	own       record.OwnAccess // of a client that acts for itself
 }
 
 var _ fosite.Session = (*Session)(nil)

@@ -117,7 +117,7 @@ func TestCatalogueRequest(t *testing.T) {
 		missing(t, w.Token(t, with("spa", "grant_type", gatewaytest.GrantRecovery, "recovery_code", "x")...), "mfa_token")
 		missing(t, w.Challenge(t, ""), "mfa_token")
 
-		unknown := []string{"nonsense", "password mfa-otp", "mfa-", "mfa-otp ", "PASSWORD", "client_credentials", "refresh_token", "mfa-oob",
+		unknown := []string{"nonsense", "password mfa-otp", "mfa-", "mfa-otp ", "PASSWORD", "CLIENT_CREDENTIALS", "refresh_token", "mfa-oob",
 			"http://auth0.com/oauth/grant-type/mfa-oob", "urn:ietf:params:oauth:grant-type:token-exchange"}
 		for _, grant := range unknown {
 			refused(t, w.Token(t, with("web", "grant_type", grant)...), http.StatusBadRequest, "unsupported_grant_type", "")

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -34,10 +35,11 @@ var knownGrants = map[string]struct {
 	gatewaytest.GrantRealm:    {[]string{"password-realm"}, true},
 	gatewaytest.GrantOTP:      {[]string{"mfa-otp"}, false},
 	gatewaytest.GrantRecovery: {[]string{"mfa-recovery-code"}, false},
+	"client_credentials":      {nil, false}, // nobody is logged in: see nobodys
 }
 
 // otherGrants are not served: nothing may come of them either.
-var otherGrants = []string{"", "refresh_token", "client_credentials", "authorization_code", "implicit", "mfa-oob",
+var otherGrants = []string{"", "refresh_token", "authorization_code", "implicit", "mfa-oob",
 	"http://auth0.com/oauth/grant-type/password", "http://auth0.com/oauth/grant-type/passwordless/otp", "password mfa-otp",
 	"urn:ietf:params:oauth:grant-type:token-exchange", "urn:openid:params:grant-type:ciba", "urn:okta:params:oauth:grant-type:webauthn"}
 
@@ -166,6 +168,22 @@ func tokenless(t *testing.T, what string, r gatewaytest.Reply) {
 	}
 }
 
+// nobodys fails the test unless the token is the client's own: no user's, whatever came
+// along with the request.
+func nobodys(t *testing.T, w *gatewaytest.World, what string, r gatewaytest.Reply, client string) {
+	t.Helper()
+	if client != "web" || !r.Has("access_token", "expires_in", "scope", "token_type") {
+		t.Errorf("%s: %s", what, r.Body)
+	}
+	c := claims(t, w, r.Text("access_token"), "at+jwt")
+	if names := strings.Join(slices.Sorted(maps.Keys(c)), " "); c["sub"] != client || names != "aud client_id exp iat iss jti scope sub" {
+		t.Errorf("%s: claims %v", what, c)
+	}
+	if c["aud"] != "https://api.example.test/" {
+		t.Errorf("%s: for %v", what, c["aud"])
+	}
+}
+
 // withPassword sends the right password to the token endpoint. Only a client that is
 // off gets a token, and none that could do what needs the factor.
 func (m mode) withPassword(t *testing.T, w *gatewaytest.World, grant string, ask wish) {
@@ -174,6 +192,8 @@ func (m mode) withPassword(t *testing.T, w *gatewaytest.World, grant string, ask
 	r := w.Token(t, with(m.client, append([]string{"grant_type", grant, "username", "alice", "password", gatewaytest.Password}, ask.pairs...)...)...)
 	first := knownGrants[grant].first || grant == "password-realm"
 	switch {
+	case grant == "client_credentials" && r.Status == http.StatusOK:
+		nobodys(t, w, what, r, m.client)
 	case !first || !m.grants(grant):
 		tokenless(t, what, r)
 	case m.off && ask.sensitive:

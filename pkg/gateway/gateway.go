@@ -149,8 +149,9 @@ func (g *Gateway) compose(ring *secret.Ring, users identity.Verifier) *server.Se
 	clients := &oauth.Authenticator{Registry: sql}
 	return server.New(server.Options{
 		URL: url, Proxies: c.Server.TrustedProxies,
-		Provider: oauth.NewProvider(clients, grants.NewPassword(options), grants.NewMFA(options)),
-		Clients:  clients, Verifier: verifier, Registrar: mfa.NewRegistrar(domain),
+		Provider: oauth.NewProvider(clients, grants.NewPassword(options), grants.NewMFA(options),
+			grants.NewClientCredentials(options, issuer)),
+		Clients: clients, Verifier: verifier, Registrar: mfa.NewRegistrar(domain),
 		Issuer: issuer, Users: sql, Origins: sql, JWKS: g.signer.JWKS, Kinds: c.Errors.MFARequirements,
 		Log: g.Log, Now: g.Now,
 	})

@@ -99,7 +99,7 @@ func (i *Issuer) prepare(ctx context.Context, c mfa.Clearance) (record.Issuance,
 	if err != nil {
 		return record.Issuance{}, err
 	}
-	lifetime, err := i.lifetime(ctx, l)
+	lifetime, err := i.lifetime(ctx, l.Audience[0])
 	if err != nil {
 		return record.Issuance{}, err
 	}
@@ -121,12 +121,12 @@ func (i *Issuer) prepare(ctx context.Context, c mfa.Clearance) (record.Issuance,
 	}, nil
 }
 
-// lifetime is that of an access token for the login's API.
-func (i *Issuer) lifetime(ctx context.Context, l mfa.Login) (time.Duration, error) {
-	if l.Audience[0] == i.o.Manage {
+// lifetime is that of an access token for an API.
+func (i *Issuer) lifetime(ctx context.Context, audience string) (time.Duration, error) {
+	if audience == i.o.Manage {
 		return i.o.Lifetimes.Manage, nil
 	}
-	api, err := i.o.Registry.API(ctx, l.Audience[0])
+	api, err := i.o.Registry.API(ctx, audience)
 	switch {
 	case err == nil && api.AccessTokenLifetime > 0:
 		return api.AccessTokenLifetime, nil
@@ -162,18 +162,22 @@ func (i *Issuer) tokens(ctx context.Context, l mfa.Login, made *record.Issuance)
 
 // access signs the access token (RFC 9068, 2).
 func (i *Issuer) access(l mfa.Login, made record.Issuance) (secret.Text, error) {
-	claims := map[string]any{
-		"iss": i.o.URL, "sub": l.Subject, "aud": audience(l.Audience), "jti": made.Access.ID,
-		"iat": made.At.Unix(), "exp": made.Access.ExpiresAt.Unix(),
-		"scope": strings.Join(l.Scopes, " "), "sid": made.Session.ID,
-	}
+	claims := map[string]any{"sub": l.Subject, "sid": made.Session.ID}
 	i.authentication(claims, l.Proofs)
+	return i.signAccess(claims, l.Grant, made)
+}
+
+// signAccess adds what every access token holds, in the dialect, and signs it.
+func (i *Issuer) signAccess(claims map[string]any, grant string, made record.Issuance) (secret.Text, error) {
+	claims["iss"], claims["aud"], claims["jti"] = i.o.URL, audience(made.Access.Audience), made.Access.ID
+	claims["iat"], claims["exp"] = made.At.Unix(), made.Access.ExpiresAt.Unix()
+	claims["scope"] = strings.Join(made.Access.Scopes, " ")
 	algorithm, kind := ES256, "at+jwt"
 	if i.o.Dialect == Auth0 {
 		algorithm, kind = RS256, "JWT"
-		claims["azp"], claims["gty"] = l.Client, l.Grant
+		claims["azp"], claims["gty"] = made.Session.Client, grant
 	} else {
-		claims["client_id"] = l.Client
+		claims["client_id"] = made.Session.Client
 	}
 	return i.sign(algorithm, kind, claims)
 }

@@ -79,20 +79,37 @@ type RefreshToken struct {
 	KeyThumbprint string
 }
 
+// OwnAccess is what a client gets for itself (RFC 6749, 4.4). It has no place for a
+// subject, a session or a proof: nothing that is issued for it can be a user's.
+type OwnAccess struct {
+	Client   string
+	Grant    string // the grant type, for the record
+	Audience string // the one API
+	Scopes   []string
+	Address  string
+}
+
 // Issuance is a finished login: what it uses up, and what it yields.
 type Issuance struct {
-	At       time.Time
-	Session  Session // made here when the store does not know it; else its new proofs are added
+	At time.Time
+	// Session is made here when the store does not know it; else its new proofs are
+	// added. With neither ID nor Subject it names the client that acts for itself.
+	Session  Session
 	Consumes []Consumption
 	Access   AccessToken
 	Refresh  *RefreshToken // nil: none
 	Event    audit.Event
 }
 
+// Own reports whether the issuance is a client's for itself. One that names a session
+// or a user at all is a user's.
+func (i Issuance) Own() bool { return i.Session.ID == "" && i.Session.Subject == "" }
+
 // Store keeps issuances.
 type Store interface {
 	// Issue commits all of an issuance or nothing. The subject must exist and not be
-	// blocked (fault.UserBlocked), the client not be disabled (fault.BadClient). Of
+	// blocked (fault.UserBlocked), the client not be disabled (fault.BadClient). One
+	// that a client has for itself has no refresh token and no proof (fault.Internal). Of
 	// any number of concurrent issuances that consume the same thing exactly one
 	// succeeds; the others get the consumption's Spent kind.
 	Issue(ctx context.Context, i Issuance) error

@@ -23,6 +23,7 @@ func issueTests() map[string]func(*testing.T, *databaseSuite) {
 		"tokens end":                       tokensEnd,
 		"50 issue at once":                 issueParallel,
 		"a request given up":               issueCanceled,
+		"a client issues for itself":       issueOwn,
 	}
 }
 
@@ -209,4 +210,46 @@ func equalEvents(a, b audit.Event) bool {
 	return a.At.Equal(b.At) && a.Type == b.Type && a.Success == b.Success && a.Reason == b.Reason &&
 		a.Subject == b.Subject && a.Client == b.Client && a.Session == b.Session && a.Grant == b.Grant &&
 		a.Address == b.Address && strings.Join(a.Authenticators, " ") == strings.Join(b.Authenticators, " ")
+}
+
+// What a client has for itself names nobody; its token ends with the client alone.
+func issueOwn(t *testing.T, s *databaseSuite) {
+	own := func(n string) record.Issuance {
+		i := s.issuance("", n)
+		i.Session, i.Refresh, i.Event.Session = record.Session{Client: spa}, nil, ""
+		return i
+	}
+	i := own("own")
+	s.issue(t, i)
+	if all, err := s.b.State.AuditEvents(t.Context(), 1); err != nil || len(all) != 1 || !equalEvents(all[0], i.Event) {
+		t.Errorf("audit %+v, %v, want %+v", all, err, i.Event)
+	}
+	for name, change := range map[string]func(*record.Issuance){
+		"a refresh token": func(i *record.Issuance) { i.Refresh = s.issuance("", "x").Refresh },
+		"a proof":         func(i *record.Issuance) { i.Session.Proofs = s.issuance("", "x").Session.Proofs },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bad := own("bad")
+			change(&bad)
+			s.refuse(t, bad, fault.Internal)
+		})
+	}
+	// A session without a user is a user's that got lost, and no client's.
+	lost := own("lost")
+	lost.Session.ID = "session-lost"
+	s.refuse(t, lost, fault.UserBlocked)
+	step := own("step")
+	step.Consumes = []record.Consumption{record.StepUse{Authenticator: "totp|a", Step: 1}}
+	s.refuse(t, step, fault.UsedOTP)
+
+	if !s.active(t, "own") {
+		t.Error("the token is not active")
+	}
+	if err := s.b.Tenant.SetClientDisabled(t.Context(), spa, true, s.changed("")); err != nil {
+		t.Fatal(err)
+	}
+	s.refuse(t, own("late"), fault.BadClient)
+	if s.active(t, "own") {
+		t.Error("a disabled client's token is active")
+	}
 }

@@ -21,10 +21,15 @@ func (s *Store) Issue(ctx context.Context, i record.Issuance) error {
 			return fmt.Errorf("sqlstore: issue: a %T cannot be consumed: %w", c, fault.Internal)
 		}
 	}
+	steps := []func(*gorm.DB, record.Issuance) error{admit, consume, keepSession, keepAccess, keepRefresh, endFailures}
+	if i.Own() {
+		if i.Refresh != nil || len(i.Session.Proofs) > 0 {
+			return fmt.Errorf("sqlstore: issue: only a user has a refresh token and proofs: %w", fault.Internal)
+		}
+		steps = []func(*gorm.DB, record.Issuance) error{admitClient, consume, keepAccess}
+	}
 	return s.transact(ctx, "issue", func(tx *gorm.DB) error {
-		for _, step := range []func(*gorm.DB, record.Issuance) error{
-			admit, consume, keepSession, keepAccess, keepRefresh, endFailures,
-		} {
+		for _, step := range steps {
 			if err := step(tx, i); err != nil {
 				return err
 			}
@@ -42,6 +47,14 @@ func admit(tx *gorm.DB, i record.Issuance) error {
 	if u.BlockedAt != 0 {
 		return fault.UserBlocked
 	}
+	if err := admitClient(tx, i); err != nil {
+		return err
+	}
+	return sameSecret(tx, i)
+}
+
+// admitClient checks the client.
+func admitClient(tx *gorm.DB, i record.Issuance) error {
 	var c clientRow
 	if err := tx.Where("id = ?", i.Session.Client).Take(&c).Error; err != nil {
 		return found(fault.BadClient, "find the client", err)
@@ -49,7 +62,7 @@ func admit(tx *gorm.DB, i record.Issuance) error {
 	if c.Disabled != 0 {
 		return fault.BadClient
 	}
-	return sameSecret(tx, i)
+	return nil
 }
 
 // sameSecret refuses a transaction whose password was changed after it was proved:
