@@ -45,6 +45,8 @@ type TenantClient struct {
 	MFA          record.MFAMode      `yaml:"mfa" default:"enrolled" enum:"required|enrolled|off" doc:"Who is asked for a second factor."`
 	Audiences    map[string][]string `yaml:"audiences" example:"{https://api.example.com/: [read:things]}" doc:"The APIs it may have, each with its scopes (none listed: all). Left out: every API."`
 	Disabled     bool                `yaml:"disabled" default:"off" doc:"The client is refused."`
+
+	TrustedForwarder bool `yaml:"trusted_forwarder" default:"off" doc:"A confidential client that is believed about its user's address, in the header auth0-forwarded-for of a token request."`
 }
 
 // TenantUser is a user as a tenant file has it.
@@ -74,6 +76,7 @@ func (c TenantClient) Client() record.Client {
 		ID: c.ID, Name: c.Name, Confidential: c.Type == confidential, FirstParty: c.FirstParty,
 		Grants: c.Grants, Origins: c.Origins, RedirectURIs: c.RedirectURIs, MFA: c.MFA,
 		ManagedBy: record.ManagedByFile, Disabled: c.Disabled, Audiences: c.Audiences,
+		TrustedForwarder: c.TrustedForwarder,
 	}
 	if !c.Secret.Empty() {
 		out.SecretHashes = []string{secret.Hash(c.Secret)}

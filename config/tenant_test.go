@@ -41,6 +41,7 @@ func TestBadTenants(t *testing.T) {
 		{"no mfa grant", "clients:\n  - id: a\n    type: public\n    first_party: true\n    grants: [password]\n", "6: clients[0].grants: mfa: enrolled needs the grant mfa"},
 		{"mode", "clients:\n  - {id: a, type: public, grants: [refresh_token], mfa: false}\n", "3: clients[0].mfa: must be one of required, enrolled, off"},
 		{"origin path", "clients:\n  - {id: a, type: public, grants: [refresh_token], origins: [\"https://a.test/\"]}\n", "3: clients[0].origins[0]: must be scheme://host"},
+		{"public forwarder", "clients:\n  - {id: a, type: public, grants: [refresh_token], trusted_forwarder: true}\n", "3: clients[0].trusted_forwarder: is for confidential clients"},
 		{"origin star", "clients:\n  - {id: a, type: public, grants: [refresh_token], origins: [\"*\"]}\n", "3: clients[0].origins[0]: must be scheme://host"},
 		{"redirect", "clients:\n  - {id: a, type: public, grants: [refresh_token], redirect_uris: [\"http://a.test/\"]}\n", "3: clients[0].redirect_uris[0]: must begin with https://"},
 		{"no redirect", "clients:\n  - {id: a, type: public, grants: [authorization_code, mfa]}\n", "3: clients[0].redirect_uris: is missing"},

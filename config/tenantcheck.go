@@ -90,6 +90,9 @@ func (t *Tenant) validateClient(c TenantClient, at string, seen places) {
 	}
 	t.validateSecret(c, at)
 	t.validateGrants(c, at)
+	if c.TrustedForwarder && c.Type != confidential {
+		t.read.Object(at+".trusted_forwarder", "is for confidential clients; anybody can call as a public one")
+	}
 	for i, o := range c.Origins {
 		if !isOrigin(o) {
 			t.read.Object(fmt.Sprintf("%s.origins[%d]", at, i), "must be scheme://host or scheme://host:port in small letters, without a path or a slash at the end")

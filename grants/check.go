@@ -47,6 +47,9 @@ func (o Options) check(ctx context.Context, ar fosite.AccessRequester, name stri
 	if !client.Allows(name) {
 		return request{}, fault.Param(fault.GrantNotAllowed, r.grant)
 	}
+	if session.Forwarded != "" && client.Forwards() {
+		session.Address = session.Forwarded
+	}
 	return r, nil
 }
 

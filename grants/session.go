@@ -13,6 +13,7 @@ import (
 // cleared, the second one issues. It is never stored.
 type Session struct {
 	Address   string // the end user's address, for the record
+	Forwarded string // the same as the client puts it; empty: it does not
 	clearance mfa.Clearance
 	own       record.OwnAccess // of a client that acts for itself
 }

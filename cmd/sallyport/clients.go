@@ -51,7 +51,7 @@ func clientsCommand(d deps) *cobra.Command {
 // wantedClient are the flags of clients add.
 type wantedClient struct {
 	id, name, kind, mfa                      string
-	firstParty                               bool
+	firstParty, forwarder                    bool
 	grants, origins, redirectURIs, audiences []string
 }
 
@@ -63,6 +63,7 @@ func clientFlags(cmd *cobra.Command) *wantedClient {
 	f.StringSliceVar(&w.grants, "grants", nil, "password, password-realm, refresh_token, authorization_code, client_credentials, mfa (required)")
 	f.StringVar(&w.name, "name", "", "name for people")
 	f.BoolVar(&w.firstParty, "first-party", false, "the client may see passwords; the password grants need it")
+	f.BoolVar(&w.forwarder, "trusted-forwarder", false, "the client is believed about its user's address (auth0-forwarded-for)")
 	f.StringVar(&w.mfa, "mfa", "", "who is asked for a second factor: required, enrolled or off (default enrolled)")
 	f.StringSliceVar(&w.origins, "origins", nil, "web origins that may call from browsers")
 	f.StringSliceVar(&w.redirectURIs, "redirect-uris", nil, "where authorization answers may go")
@@ -77,6 +78,7 @@ func (w *wantedClient) record(db database, clientSecret secret.Text) (record.Cli
 		dr.text(member[0], member[1])
 	}
 	dr.flag("first_party", w.firstParty)
+	dr.flag("trusted_forwarder", w.forwarder)
 	dr.secret("secret", clientSecret)
 	dr.list("grants", w.grants)
 	dr.list("origins", w.origins)

@@ -39,6 +39,8 @@ type Client struct {
 	MFA          MFAMode   `json:"mfa"`
 	ManagedBy    ManagedBy `json:"-"`
 	Disabled     bool      `json:"-"`
+	// TrustedForwarder is set for a server that says who its own caller is.
+	TrustedForwarder bool `json:"trusted_forwarder,omitempty"`
 	// Audiences are the APIs the client may have, each with the scopes it may have of
 	// it (none listed: all). A nil map means every API, an empty one none.
 	Audiences map[string][]string `json:"audiences,omitzero"`
@@ -48,6 +50,11 @@ type Client struct {
 
 // Allows reports whether the client was registered with the grant.
 func (c Client) Allows(grant string) bool { return slices.Contains(c.Grants, grant) }
+
+// Forwards reports whether the client, once it is authenticated, is believed about the
+// address of its end user. One without a secret can be anybody and never is (Auth0 MFA
+// API, 1.3.5).
+func (c Client) Forwards() bool { return c.Confidential && c.TrustedForwarder }
 
 // API is a resource server, named by its audience.
 type API struct {

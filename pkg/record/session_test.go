@@ -121,6 +121,19 @@ func TestSpent(t *testing.T) {
 	}
 }
 
+// TestForwards: nobody is believed about an address who has not proved who it is.
+func TestForwards(t *testing.T) {
+	for c, want := range map[*record.Client]bool{
+		{Confidential: true, TrustedForwarder: true}: true,
+		{Confidential: true}:                         false,
+		{TrustedForwarder: true}:                     false,
+	} {
+		if c.Forwards() != want {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
 // TestAllows: a client has the grants that it was registered with, by their exact names.
 func TestAllows(t *testing.T) {
 	c := record.Client{Grants: []string{"password", "mfa"}}

@@ -30,6 +30,21 @@ func (s *Server) address(r *http.Request) string {
 	return addr.String()
 }
 
+// forwarded is the end user's address in the words of a server that calls for it, empty
+// unless it is exactly one address. Whether it counts is decided once the client is
+// known (grants.Session).
+func forwarded(r *http.Request) string {
+	said := r.Header.Values("auth0-forwarded-for")
+	if len(said) != 1 {
+		return ""
+	}
+	addr, err := netip.ParseAddr(strings.TrimSpace(said[0]))
+	if err != nil {
+		return ""
+	}
+	return addr.Unmap().WithZone("").String()
+}
+
 func (s *Server) trusted(a netip.Addr) bool {
 	return slices.ContainsFunc(s.Proxies, func(p netip.Prefix) bool { return p.Contains(a) })
 }

@@ -57,3 +57,32 @@ func TestAddress(t *testing.T) {
 		})
 	}
 }
+
+// What a server says of its user is one address, or nothing.
+func TestForwarded(t *testing.T) {
+	for _, c := range []struct {
+		said []string
+		want string
+	}{
+		{nil, ""},
+		{[]string{"198.51.100.7"}, "198.51.100.7"},
+		{[]string{" 198.51.100.7 "}, "198.51.100.7"},
+		{[]string{"2001:0DB8::0007"}, "2001:db8::7"},
+		{[]string{"::ffff:198.51.100.7"}, "198.51.100.7"},
+		{[]string{"fe80::1%<script>"}, "fe80::1"},
+		{[]string{""}, ""},
+		{[]string{"198.51.100.7, 203.0.113.9"}, ""},
+		{[]string{"198.51.100.7", "203.0.113.9"}, ""},
+		{[]string{"198.51.100.7:443"}, ""},
+		{[]string{"[2001:db8::7]"}, ""},
+		{[]string{"localhost"}, ""},
+		{[]string{"198.51.100.0/24"}, ""},
+		{[]string{"<script>"}, ""},
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/", nil)
+		r.Header["Auth0-Forwarded-For"] = c.said
+		if got := forwarded(r); got != c.want {
+			t.Errorf("%q: got %q, want %q", c.said, got, c.want)
+		}
+	}
+}

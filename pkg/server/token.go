@@ -11,7 +11,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 	if err := readBody(r, s.tokenFields); err != nil {
 		return err
 	}
-	answer, err := s.Provider.Token(r.Context(), r, &grants.Session{Address: s.address(r)})
+	answer, err := s.Provider.Token(r.Context(), r, &grants.Session{Address: s.address(r), Forwarded: forwarded(r)})
 	if err != nil {
 		return err
 	}
