@@ -49,7 +49,7 @@ func openStores(ctx context.Context, o Options, ring *secret.Ring) (*stores, err
 }
 
 func openRedis(ctx context.Context, o Options) (state, error) {
-	r, err := redis.Open(ctx, redis.Options{URL: o.Config.Redis.URL, Now: o.Now})
+	r, err := redis.Open(ctx, redis.Options{URL: o.Config.Redis.URL, Now: o.Now, Log: o.Log})
 	if err != nil {
 		return nil, fmt.Errorf("open redis.url: %w", err)
 	}

@@ -2,8 +2,6 @@ package redis
 
 import (
 	"errors"
-	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/sallyport/sallyport/pkg/secret"
@@ -11,7 +9,7 @@ import (
 
 // Config says where short-lived state is kept.
 type Config struct {
-	URL secret.Text `yaml:"url" required:"true" print:"url" example:"redis://localhost:6379/0" doc:"The state store: redis://user:password@host:6379/0, rediss:// for TLS, or \"embedded:\" to keep the state in this process (one process only)."`
+	URL secret.Text `yaml:"url" required:"true" print:"url" example:"redis://localhost:6379/0" doc:"The state store: redis://user:password@host:6379/0 for one server, redis+sentinel://user:password@host1:26379,host2,host3/master/0 for what Sentinels watch, redis+cluster://user:password@host1:6379,host2,host3 for a Cluster; rediss for redis in any of them means TLS. Or \"embedded:\" to keep the state in this process (one process only)."`
 }
 
 // Embedded reports whether the state is kept in process instead of in Redis.
@@ -23,32 +21,11 @@ func (c Config) Validate() error {
 	if c.Embedded() {
 		return nil
 	}
-	u, err := url.Parse(c.URL.Reveal())
-	if err != nil {
-		return errors.New("url: cannot be read as a URL; special characters in a password must be percent-encoded")
-	}
-	switch u.Scheme {
-	case "redis", "rediss":
-		return validateServer(u)
-	case "redis+sentinel", "redis+cluster":
-		return errors.New("url: " + u.Scheme + ":// is not served by this version; use redis:// or rediss:// with one server, or embedded:")
-	case "embedded":
+	if strings.HasPrefix(c.URL.Reveal(), "embedded:") {
 		return errors.New("url: write embedded: with nothing behind it")
 	}
-	return errors.New("url: write redis://host:6379/0, rediss://host:6379/0, or embedded: alone")
-}
-
-func validateServer(u *url.URL) error {
-	if u.Hostname() == "" {
-		return errors.New("url: name a host, as in redis://localhost:6379/0")
-	}
-	if u.RawQuery != "" || u.Fragment != "" {
-		return errors.New("url: takes no parameters; remove what follows the database number")
-	}
-	if number := strings.Trim(u.Path, "/"); number != "" {
-		if n, err := strconv.Atoi(number); err != nil || n < 0 {
-			return errors.New("url: what follows the host must be the number of a database, as in redis://localhost:6379/0")
-		}
+	if _, err := parsePlace(c.URL.Reveal()); err != nil {
+		return errors.New("url: " + err.Error())
 	}
 	return nil
 }

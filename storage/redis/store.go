@@ -1,68 +1,76 @@
-// Package redis keeps what is short-lived in Redis: transactions now.
+// Package redis keeps what is short-lived in Redis: transactions now. It serves a single
+// server, servers that Sentinels watch, and a Cluster; the URL says which.
 //
 // It may lose everything at any moment and nothing is decided by it alone (the
 // placement rule of package storage). Every key carries the hash tag of its one handle,
 // as in mfa:{id}, and every transition is one script on that key, so that a cluster can
-// hold it. A server that does not answer is fault.Unavailable within about a second,
-// never "nothing found".
+// hold it. No command is repeated when its answer is lost. A server that does not
+// answer, and a master that is gone until another takes over, is fault.Unavailable
+// within two seconds, never "nothing found".
 package redis
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/secret"
 )
 
-// How long one step of a request may take, and how many requests at once hold a
-// connection. A server that is slower than this is as good as gone.
 const (
-	dialTimeout     = time.Second
-	exchangeTimeout = 500 * time.Millisecond
-	poolSize        = 50
-)
+	// patience bounds an operation, however many servers it goes to.
+	patience = 2 * time.Second
 
-// retryAfter is what a client is told when Redis does not answer.
-const retryAfter = 2 * time.Second
+	// retryAfter is what a client is told when Redis does not answer.
+	retryAfter = 2 * time.Second
+)
 
 // Options are what a store is made from.
 type Options struct {
-	URL secret.Text      // redis://user:password@host:6379/0; rediss:// for TLS
+	URL secret.Text      // as Config.URL has it
 	Now func() time.Time // nil: time.Now
+	Log *slog.Logger     // nil: nowhere
 }
 
 // Store keeps transactions in Redis. It is safe for concurrent use.
 type Store struct {
-	client       *goredis.Client
+	client       goredis.UniversalClient
+	place        place
 	now          func() time.Time
+	log          *slog.Logger
 	transactions transactionScripts
 }
 
-// Open connects to Redis and asks it to answer. No error quotes the URL.
+// Open connects to Redis, asks it to answer, and refuses one that is run in another way
+// than the URL says or that evicts keys. No error quotes the URL. The log also takes
+// what the client library has to say, which is one for the process: the last one opened.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	options, err := clientOptions(o.URL)
+	p, err := parsePlace(o.URL.Reveal())
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("redis: url: %w", err)
 	}
-	s := &Store{client: goredis.NewClient(options), now: o.Now, transactions: newTransactionScripts()}
+	s := &Store{place: p, now: o.Now, log: o.Log, transactions: newTransactionScripts()}
 	if s.now == nil {
 		s.now = time.Now
 	}
-	if err := s.Ping(ctx); err != nil {
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	goredis.SetLogger(clientLog{s.log})
+	s.client = p.client()
+	err = s.Ping(ctx)
+	if err == nil {
+		err = s.check(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
-}
-
-// Ping reports whether Redis answers: nil or fault.Unavailable.
-func (s *Store) Ping(ctx context.Context) error {
-	return unavailable("ping", s.client.Ping(ctx).Err())
 }
 
 // Close gives back the connections.
@@ -71,27 +79,6 @@ func (s *Store) Close() error {
 		return fmt.Errorf("redis: close: %w", err)
 	}
 	return nil
-}
-
-// clientOptions takes from the URL where the server is and how to log in, and nothing
-// else: what else a URL can set (retries, unverified certificates) is decided here. No
-// command is ever repeated by the client, because the answer to the first may only
-// have been lost.
-func clientOptions(from secret.Text) (*goredis.Options, error) {
-	u, err := goredis.ParseURL(from.Reveal())
-	if err != nil || u.Network != "tcp" {
-		return nil, errors.New("redis: cannot read the url: want redis://user:password@host:6379/0 or rediss://")
-	}
-	if u.TLSConfig != nil {
-		u.TLSConfig.InsecureSkipVerify = false
-	}
-	return &goredis.Options{
-		Addr: u.Addr, Username: u.Username, Password: u.Password, DB: u.DB, TLSConfig: u.TLSConfig,
-		DialTimeout: dialTimeout, ReadTimeout: exchangeTimeout, WriteTimeout: exchangeTimeout,
-		PoolSize: poolSize, PoolTimeout: exchangeTimeout, PipelinePoolSize: -1,
-		MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true, DisableIdentity: true,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	}, nil
 }
 
 // unavailable gives a failure of Redis its kind; nil stays nil.

@@ -53,6 +53,8 @@ func (s *Store) CreateTransaction(ctx context.Context, t mfa.Transaction) error 
 	}
 	// The key must not go before the moment that the value names, so round up.
 	ttl := (lifetime + time.Millisecond - 1).Milliseconds()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	created, err := s.transactions.create.Run(ctx, s.client, []string{transactionKey(t.ID)}, value, ttl).Int()
 	if err != nil {
 		return unavailable("create transaction", err)
@@ -67,6 +69,8 @@ func (s *Store) CreateTransaction(ctx context.Context, t mfa.Transaction) error 
 // the key's own expiry goes by the server's clock and only clears up. A value that
 // cannot be read is an error: who wrote it may have meant it to count.
 func (s *Store) Transaction(ctx context.Context, id string) (mfa.Transaction, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	text, err := s.client.Get(ctx, transactionKey(id)).Bytes()
 	if errors.Is(err, goredis.Nil) {
 		return mfa.Transaction{}, fmt.Errorf("redis: transaction: %w", fault.NotFound)
@@ -90,5 +94,7 @@ func (s *Store) Transaction(ctx context.Context, id string) (mfa.Transaction, er
 
 // EndTransaction implements mfa.TransactionStore.
 func (s *Store) EndTransaction(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	return unavailable("end transaction", s.transactions.end.Run(ctx, s.client, []string{transactionKey(id)}).Err())
 }

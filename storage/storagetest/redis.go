@@ -24,6 +24,8 @@ type RedisServer struct {
 	program  string
 	password string
 	port     int
+	settings string // lines of its configuration beside the usual ones
+	sentinel bool   // it is a Sentinel
 	running  *process
 }
 
@@ -36,6 +38,14 @@ func Redis(t testing.TB) string {
 // NewRedis starts a redis-server for one test.
 func NewRedis(t testing.TB) *RedisServer {
 	t.Helper()
+	s := newServer(t, rand.Text(), "")
+	s.Start(t)
+	return s
+}
+
+// newServer makes a redis-server that is not started yet.
+func newServer(t testing.TB, password, settings string) *RedisServer {
+	t.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
 		missing(t, "redis-server")
@@ -44,9 +54,8 @@ func NewRedis(t testing.TB) *RedisServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &RedisServer{program: path, password: rand.Text(), port: port}
+	s := &RedisServer{program: path, password: password, port: port, settings: settings}
 	s.URL = fmt.Sprintf("redis://:%s@%s/0", s.password, s.address())
-	s.Start(t)
 	t.Cleanup(s.end)
 	return s
 }
@@ -63,6 +72,9 @@ func (s *RedisServer) Start(t testing.TB) {
 		t.Fatal(err)
 	}
 	p := program{folder: folder, signal: "KILL", args: []string{s.program, file}}
+	if s.sentinel {
+		p.args = append(p.args, "--sentinel")
+	}
 	if s.running, err = p.start(s.listening); err != nil {
 		t.Fatal(err)
 	}
@@ -135,8 +147,11 @@ func (s *RedisServer) address() string {
 
 // config is a file and not arguments, which every local user can read.
 func (s *RedisServer) config(folder string) string {
-	return fmt.Sprintf("bind 127.0.0.1\nport %d\nrequirepass %s\ndir %s\nsave \"\"\nappendonly no\n",
-		s.port, s.password, folder)
+	usual := fmt.Sprintf("bind 127.0.0.1\nport %d\nrequirepass %s\ndir %s\n", s.port, s.password, folder)
+	if !s.sentinel {
+		usual += "save \"\"\nappendonly no\n"
+	}
+	return usual + s.settings
 }
 
 func (s *RedisServer) client() *redis.Client {
