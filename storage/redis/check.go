@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	goredis "github.com/redis/go-redis/v9"
 )
@@ -79,13 +80,19 @@ func refused(err error) bool {
 	return errors.As(err, &answer)
 }
 
-// eachMaster calls do for every master there is, with a name for it.
+// eachMaster calls do for every master, with a name for it. There is one at least.
 func (s *Store) eachMaster(ctx context.Context, do func(context.Context, string, *goredis.Client) error) error {
 	switch c := s.client.(type) {
 	case *goredis.ClusterClient:
-		return c.ForEachMaster(ctx, func(ctx context.Context, c *goredis.Client) error {
+		var found atomic.Bool
+		err := c.ForEachMaster(ctx, func(ctx context.Context, c *goredis.Client) error {
+			found.Store(true)
 			return do(ctx, c.Options().Addr, c)
 		})
+		if err == nil && !found.Load() {
+			err = errors.New("the cluster has no masters")
+		}
+		return err
 	case *goredis.Client:
 		name := s.place.master
 		if name == "" {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/storage/redis"
+	"github.com/sallyport/sallyport/storage/storagetest"
 )
 
 func TestOneServer(t *testing.T) {
@@ -36,7 +38,7 @@ func TestConfigForbidden(t *testing.T) {
 	if err := bare.Do(t.Context(), "ACL", "SETUSER", "default", "-config").Err(); err != nil {
 		t.Fatal(err)
 	}
-	var lines bytes.Buffer
+	var lines lockedBuffer
 	s, err := redis.Open(t.Context(), redis.Options{URL: secret.New(server.URL), Log: slog.New(slog.NewTextHandler(&lines, nil))})
 	if err != nil {
 		t.Fatal(err)
@@ -45,6 +47,31 @@ func TestConfigForbidden(t *testing.T) {
 	if text := lines.String(); !strings.Contains(text, "level=WARN") || !strings.Contains(text, "noeviction") || !strings.Contains(text, "NOPERM") {
 		t.Errorf("want a warning that names noeviction and the answer, got\n%s", text)
 	}
+}
+
+// A cluster that was started and never formed holds nothing.
+func TestClusterWithoutSlots(t *testing.T) {
+	server := storagetest.NewRedis(t, "cluster-enabled yes")
+	wantRefused(t, strings.TrimSuffix(strings.Replace(server.URL, "redis", "redis+cluster", 1), "/0"), "the cluster has no masters")
+	wantRefused(t, server.URL, "write redis+cluster://")
+}
+
+// A lockedBuffer is a log that may be read while it is written.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(line []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(line)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 // answerIsLost has a server answer too late. That is Unavailable, although a second try

@@ -1,7 +1,6 @@
 package redis_test
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -40,11 +39,8 @@ func TestCluster(t *testing.T) {
 	t.Run("a slot moves", func(t *testing.T) { slotMoves(t, s, bare) })
 	t.Run("an answer is lost", func(t *testing.T) { answerIsLost(t, s, masterOf(t, bare, "mfa:{l}")) })
 	t.Run("one master evicts", func(t *testing.T) { refusesEviction(t, g.URL, masterOf(t, bare, "mfa:{e}")) })
-	t.Run("a node is no single server", func(t *testing.T) {
-		first, _, _ := strings.Cut(g.URL, ",")
-		wantRefused(t, strings.Replace(first, "redis+cluster", "redis", 1), "write redis+cluster://")
-	})
 	t.Run("a master dies", func(t *testing.T) { masterDies(t, s, func() { g.StopMaster(t, "mfa:{x}") }) })
+	t.Run("a slot is nobody's", func(t *testing.T) { slotIsNobodys(t, s, g.Client(t)) })
 }
 
 // A master that Sentinels watch is found by its name, and so is its successor.
@@ -64,7 +60,7 @@ func TestSentinels(t *testing.T) {
 	t.Run("of an unknown master", func(t *testing.T) {
 		wantRefused(t, strings.Replace(g.URL, "/gateway", "/other", 1), "ping")
 	})
-	var lines bytes.Buffer
+	var lines lockedBuffer
 	s, err := redis.Open(t.Context(), redis.Options{
 		URL: secret.New(g.URL), Now: fixed, Log: slog.New(slog.NewTextHandler(&lines, nil)),
 	})
@@ -147,11 +143,7 @@ func everyMaster(t *testing.T, s *redis.Store, bare *goredis.ClusterClient) {
 // slotMoves has a store follow a slot: ASK while it moves, MOVED once it has.
 func slotMoves(t *testing.T, s *redis.Store, bare *goredis.ClusterClient) {
 	const key = "mfa:{r}"
-	slot, err := bare.ClusterKeySlot(t.Context(), key).Result()
-	if err != nil {
-		t.Fatal(err)
-	}
-	from := masterOf(t, bare, key)
+	slot, from := hashSlot(t, bare, key), masterOf(t, bare, key)
 	to := from
 	for n := 0; to.Options().Addr == from.Options().Addr; n++ {
 		to = masterOf(t, bare, fmt.Sprint(n))
@@ -182,6 +174,26 @@ func slotMoves(t *testing.T, s *redis.Store, bare *goredis.ClusterClient) {
 	if err := s.EndTransaction(t.Context(), "r"); err != nil {
 		t.Errorf("after the slot has moved: %v", err)
 	}
+}
+
+// slotIsNobodys takes a slot from its master. A cluster that is not whole serves nobody
+// and is not ready.
+func slotIsNobodys(t *testing.T, s *redis.Store, bare *goredis.ClusterClient) {
+	if err := masterOf(t, bare, "mfa:{g}").Do(t.Context(), "CLUSTER", "DELSLOTS", hashSlot(t, bare, "mfa:{g}")).Err(); err != nil {
+		t.Fatal(err)
+	}
+	_, load := s.Transaction(t.Context(), "g")
+	wantUnavailable(t, "load", load)
+	wantUnavailable(t, "ping", s.Ping(t.Context()))
+}
+
+func hashSlot(t *testing.T, bare *goredis.ClusterClient, key string) int64 {
+	t.Helper()
+	slot, err := bare.ClusterKeySlot(t.Context(), key).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slot
 }
 
 func masterOf(t *testing.T, bare *goredis.ClusterClient, key string) *goredis.Client {

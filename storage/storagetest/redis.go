@@ -35,10 +35,11 @@ func Redis(t testing.TB) string {
 	return NewRedis(t).URL
 }
 
-// NewRedis starts a redis-server for one test.
-func NewRedis(t testing.TB) *RedisServer {
+// NewRedis starts a redis-server for one test, with lines of configuration beside the
+// usual ones.
+func NewRedis(t testing.TB, settings ...string) *RedisServer {
 	t.Helper()
-	s := newServer(t, rand.Text(), "")
+	s := newServer(t, rand.Text(), strings.Join(settings, "\n")+"\n")
 	s.Start(t)
 	return s
 }

@@ -1,6 +1,6 @@
 // Package storagetest starts the real servers that the tests of stores need: a
-// redis-server of one's own, a database of one's own in a PostgreSQL cluster, a SQLite
-// file of one's own.
+// redis-server of one's own, or a Cluster, or Sentinels; a database of one's own in a
+// PostgreSQL cluster; a SQLite file of one's own.
 //
 // Where a server is not installed the test is skipped, and says so; with
 // SALLYPORT_REQUIRE=all in the environment it fails instead. No server outlives the
