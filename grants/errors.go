@@ -66,6 +66,7 @@ var catalogue = map[fault.Kind]row{
 	fault.BadBearer:         {http.StatusUnauthorized, "invalid_grant", "The mfa_token provided is invalid. Try getting a new token."},
 	fault.InsufficientScope: {http.StatusForbidden, "insufficient_scope", "Insufficient scope, expected: %s"},
 	fault.BadAccessToken:    {http.StatusUnauthorized, "invalid_token", "The access token is expired, revoked or malformed."},
+	fault.ForeignToken:      {http.StatusBadRequest, "invalid_request", "The token was not issued to this client."},
 
 	fault.Unavailable: {http.StatusServiceUnavailable, "temporarily_unavailable", "Something that the gateway depends on does not answer. Try again."},
 	fault.Overloaded:  {http.StatusServiceUnavailable, "temporarily_unavailable", "The gateway is busy. Try again."},

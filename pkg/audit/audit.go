@@ -17,6 +17,7 @@ type Type string
 // The events of a login, of enrollment and of administration.
 const (
 	TokensIssued    Type = "tokens.issued"
+	TokensRevoked   Type = "tokens.revoked" // by the client that they were issued to
 	TokensRefused   Type = "tokens.refused" // all factors held, and yet nothing was issued: a lost race, a blocked user
 	PasswordRefused Type = "password.refused"
 	FactorDemanded  Type = "factor.demanded" // the first factor held, mfa_required was answered

@@ -70,6 +70,7 @@ const (
 	BadBearer         Kind = "bad_bearer" // garbage, consumed, of another audience
 	InsufficientScope Kind = "insufficient_scope"
 	BadAccessToken    Kind = "bad_access_token" // RFC 6750 invalid_token, at /userinfo
+	ForeignToken      Kind = "foreign_token"    // a token to revoke that was issued to another client
 )
 
 // Failures of the gateway.

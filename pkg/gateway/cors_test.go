@@ -18,7 +18,7 @@ func TestPagesOfAClient(t *testing.T) {
 			return w.Do(t, gatewaytest.Request{Method: http.MethodOptions, Path: path, Header: map[string]string{
 				"Origin": origin, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": "auth0-client,authorization,content-type"}})
 		}
-		for _, path := range []string{"/oauth/token", "/mfa/challenge", "/mfa/associate", "/mfa/authenticators", "/userinfo"} {
+		for _, path := range []string{"/oauth/token", "/oauth/revoke", "/mfa/challenge", "/mfa/associate", "/mfa/authenticators", "/userinfo"} {
 			r := ask(path, app, "POST")
 			if r.Status != http.StatusNoContent || r.Header.Get("Access-Control-Allow-Origin") != app ||
 				r.Header.Get("Access-Control-Allow-Headers") != "auth0-client,authorization,content-type" {

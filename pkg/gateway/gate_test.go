@@ -22,7 +22,7 @@ var knownRoutes = []string{
 	"GET /.well-known/jwks.json", "GET /.well-known/oauth-authorization-server", "GET /.well-known/openid-configuration",
 	"GET /mfa/authenticators", "GET /userinfo", "HEAD /.well-known/jwks.json", "HEAD /.well-known/oauth-authorization-server",
 	"HEAD /.well-known/openid-configuration", "HEAD /mfa/authenticators", "HEAD /userinfo",
-	"POST /mfa/associate", "POST /mfa/challenge", "POST /oauth/token", "POST /userinfo",
+	"POST /mfa/associate", "POST /mfa/challenge", "POST /oauth/introspect", "POST /oauth/revoke", "POST /oauth/token", "POST /userinfo",
 }
 
 // The grant types that discovery names, each with the other names that it is served

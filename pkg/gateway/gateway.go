@@ -139,7 +139,7 @@ func (g *Gateway) compose(ring *secret.Ring, users identity.Verifier) *server.Se
 	}
 	verifier := mfa.NewVerifier(domain)
 	issuer := oauth.NewIssuer(oauth.Options{
-		URL: url, Manage: grants.MFAAudience(url), Signer: g.signer, Store: sql, Registry: sql, Users: sql,
+		URL: url, Manage: grants.MFAAudience(url), Signer: g.signer, Store: sql, Revoker: sql, Registry: sql, Users: sql,
 		Lifetimes: oauth.Lifetimes{
 			Access: c.Lifetimes.AccessToken, ID: c.Lifetimes.IDToken, Refresh: c.Lifetimes.RefreshToken, Manage: manageLifetime,
 		},

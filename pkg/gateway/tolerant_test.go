@@ -164,7 +164,7 @@ func TestEveryPostIsTolerant(t *testing.T) {
 func TestEveryPostRefuses(t *testing.T) {
 	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
 		const form, object = "application/x-www-form-urlencoded", "application/json"
-		const good = "grant_type=password&client_id=spa&username=carol&password=correct+horse+battery+staple"
+		const good = "token=x&grant_type=password&client_id=spa&username=carol&password=correct+horse+battery+staple"
 		token := ask(t, w, "kiosk", "carol")
 		refuse := func(name, path string, r gatewaytest.Request) {
 			t.Helper()
@@ -192,7 +192,7 @@ func TestEveryPostRefuses(t *testing.T) {
 			"an object":            {ContentType: object, Body: `{"client_id":{"a":"spa"}}`},
 			"a control character":  {ContentType: object, Body: `{"client_id":"spa\u0000"}`},
 		} {
-			for _, path := range []string{"/oauth/token", "/mfa/challenge", "/mfa/associate"} {
+			for _, path := range []string{"/oauth/token", "/oauth/revoke", "/mfa/challenge", "/mfa/associate"} {
 				refuse(name, path, r)
 			}
 		}

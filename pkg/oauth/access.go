@@ -29,7 +29,12 @@ type claims struct {
 	Client   string    `json:"client_id"`
 	Party    string    `json:"azp"` // the client, in Auth0's dialect
 	Scope    string    `json:"scope"`
+	Issued   int64     `json:"iat"`
 	Expires  int64     `json:"exp"`
+	Session  string    `json:"sid"`
+	AuthTime int64     `json:"auth_time"`
+	AMR      []string  `json:"amr"`
+	ACR      string    `json:"acr"`
 }
 
 // audiences is a string or an array of them (RFC 7519, 4.1.3).
@@ -48,27 +53,46 @@ func (a *audiences) UnmarshalJSON(text []byte) error {
 // issuer, audience, lifetime (RFC 9068, 4), and that neither it nor what it rests on
 // has been revoked. It fails with fault.BadAccessToken or fault.Unavailable.
 func (i *Issuer) Read(ctx context.Context, token secret.Text, audience string) (Access, error) {
+	c, err := i.verify(token)
+	if err != nil {
+		return Access{}, err
+	}
+	if !slices.Contains(c.Audience, audience) {
+		return Access{}, fault.BadAccessToken
+	}
+	if err := i.alive(ctx, c); err != nil {
+		return Access{}, err
+	}
+	return Access{ID: c.ID, Subject: c.Subject, Client: c.Client, Scopes: strings.Fields(c.Scope)}, nil
+}
+
+// verify checks what an access token of this gateway says of itself.
+func (i *Issuer) verify(token secret.Text) (claims, error) {
 	kind := "at+jwt"
 	if i.o.Dialect == Auth0 {
 		kind = "JWT"
 	}
 	var c claims
 	if err := i.o.Signer.Verify(token.Reveal(), kind, &c); err != nil {
-		return Access{}, fault.Because(fault.BadAccessToken, err)
+		return claims{}, fault.Because(fault.BadAccessToken, err)
 	}
-	now := i.o.Now()
-	if c.Issuer != i.o.URL || c.ID == "" || !slices.Contains(c.Audience, audience) || !now.Before(time.Unix(c.Expires, 0)) {
-		return Access{}, fault.BadAccessToken
-	}
-	active, err := i.o.Store.AccessTokenActive(ctx, c.ID, now)
-	if err != nil {
-		return Access{}, fault.Because(fault.Unavailable, fmt.Errorf("read an access token: %w", err))
-	}
-	if !active {
-		return Access{}, fault.BadAccessToken
+	if c.Issuer != i.o.URL || c.ID == "" || !i.o.Now().Before(time.Unix(c.Expires, 0)) {
+		return claims{}, fault.BadAccessToken
 	}
 	if c.Client == "" {
 		c.Client = c.Party
 	}
-	return Access{ID: c.ID, Subject: c.Subject, Client: c.Client, Scopes: strings.Fields(c.Scope)}, nil
+	return c, nil
+}
+
+// alive asks the store whether a token was revoked.
+func (i *Issuer) alive(ctx context.Context, c claims) error {
+	active, err := i.o.Store.AccessTokenActive(ctx, c.ID, i.o.Now())
+	if err != nil {
+		return fault.Because(fault.Unavailable, fmt.Errorf("read an access token: %w", err))
+	}
+	if !active {
+		return fault.BadAccessToken
+	}
+	return nil
 }

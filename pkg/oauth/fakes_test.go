@@ -60,6 +60,7 @@ type house struct {
 	users   map[string]identity.User
 	issued  []record.Issuance
 	revoked map[string]bool
+	wishes  []record.Revocation
 	now     time.Time
 
 	registryDown, usersDown, storeDown error
@@ -68,6 +69,7 @@ type house struct {
 var (
 	_ record.Registry        = (*house)(nil)
 	_ record.Store           = (*house)(nil)
+	_ record.Revoker         = (*house)(nil)
 	_ Users                  = (*house)(nil)
 	_ mfa.AuthenticatorStore = (*house)(nil)
 )
@@ -108,6 +110,13 @@ func (h *house) AccessTokenActive(_ context.Context, id string, _ time.Time) (bo
 	return known && !h.revoked[id], h.storeDown
 }
 
+// Revoke notes the wish and ends the access token; whose it is, databases know.
+func (h *house) Revoke(_ context.Context, r record.Revocation) error {
+	h.wishes = append(h.wishes, r)
+	h.revoked[r.Access] = true
+	return h.storeDown
+}
+
 // Nobody has an authenticator here, so a gate that demands none clears every login.
 func (*house) Authenticators(context.Context, string, time.Time) ([]mfa.Authenticator, error) {
 	return nil, nil
@@ -142,7 +151,7 @@ func newHouse() *house {
 
 func (h *house) issuer(change ...func(*Options)) *Issuer {
 	o := Options{
-		URL: issuerURL, Manage: manage, Signer: newSigner(), Store: h, Registry: h, Users: h,
+		URL: issuerURL, Manage: manage, Signer: newSigner(), Store: h, Revoker: h, Registry: h, Users: h,
 		Lifetimes: Lifetimes{Access: time.Hour, ID: 10 * time.Hour, Refresh: 720 * time.Hour, Manage: 10 * time.Minute},
 		Dialect:   RFC9068, AMR: true, Now: func() time.Time { return h.now }, Random: rand.Reader,
 	}

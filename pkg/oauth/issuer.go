@@ -56,6 +56,7 @@ type Options struct {
 	Manage    string // the /mfa/ audience
 	Signer    *signer.Signer
 	Store     record.Store
+	Revoker   record.Revoker
 	Registry  record.Registry
 	Users     Users
 	Lifetimes Lifetimes

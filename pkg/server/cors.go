@@ -44,7 +44,7 @@ func (s *Server) browsers(routes http.Handler) http.Handler {
 		switch path := strings.TrimPrefix(r.URL.EscapedPath(), s.prefix()); {
 		case s.readByAll(r.URL.EscapedPath()):
 			anybody.ServeHTTP(w, r)
-		case path != pathToken && path != pathUserinfo && !strings.HasPrefix(path, "mfa/"):
+		case path != pathToken && path != pathRevoke && path != pathUserinfo && !strings.HasPrefix(path, "mfa/"):
 			routes.ServeHTTP(w, r)
 		default:
 			ok, err := s.calledBy(r)

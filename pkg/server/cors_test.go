@@ -45,7 +45,7 @@ func allows(t *testing.T, rec *httptest.ResponseRecorder, origin string) bool {
 }
 
 var (
-	forPages  = []string{"oauth/token", "mfa/challenge", "mfa/associate", "mfa/authenticators", "mfa/authenticators/x", "userinfo"}
+	forPages  = []string{"oauth/token", "oauth/revoke", "mfa/challenge", "mfa/associate", "mfa/authenticators", "mfa/authenticators/x", "userinfo"}
 	forAll    = []string{".well-known/jwks.json", ".well-known/openid-configuration", ".well-known/oauth-authorization-server"}
 	strangers = []string{"null", "https://evil.test", page + ".evil.test", "https://evil-app.example.test", "https://APP.example.test",
 		"HTTPS://app.example.test", page + ":443", page + ":8443", "http://app.example.test", page + "/", "*", "https://example.test"}
@@ -108,7 +108,7 @@ func TestPreflightAsks(t *testing.T) {
 // What is no preflight, or not for pages, is answered as ever.
 func TestNoPreflight(t *testing.T) {
 	w := newWorld(t, issuerURL)
-	for _, path := range []string{"/", "/oauth/token/", "/oauth", "/mfa", "/livez", "//oauth/token", "/oauth/%74oken"} {
+	for _, path := range []string{"/", "/oauth/token/", "/oauth", "/mfa", "/oauth/revoke/", "/livez", "//oauth/token", "/oauth/%74oken"} {
 		rec, _ := w.do(t, preflight(path, page, "POST"))
 		if rec.Code != http.StatusNotFound || rec.Header().Get("Access-Control-Allow-Origin") != "" || rec.Header().Get("Vary") != "" {
 			t.Errorf("%s: %d %v", path, rec.Code, rec.Header())

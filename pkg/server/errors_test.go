@@ -104,7 +104,7 @@ func TestStoreDown(t *testing.T) {
 	w := newWorld(t, issuerURL)
 	access := w.token(t, login("scope", "openid"), http.StatusOK, "access_token")
 	w.enroll()
-	token := w.token(t, login(), http.StatusForbidden, "mfa_token")
+	token, own := w.token(t, login(), http.StatusForbidden, "mfa_token"), w.webToken(t)
 	w.down = errDown
 	for name, r := range map[string]*http.Request{
 		"password":       login(),
@@ -113,6 +113,9 @@ func TestStoreDown(t *testing.T) {
 		"associate":      form("/mfa/associate", "authenticator_types", "otp", "Authorization", "Bearer "+token),
 		"authenticators": get("/mfa/authenticators", token),
 		"userinfo":       get("/userinfo", access),
+		"revoke":         form("/oauth/revoke", "client_id", "spa", "token", access),
+		"revoke refresh": form("/oauth/revoke", "client_id", "spa", "token", "a refresh token"),
+		"introspect":     web("/oauth/introspect", "token", own),
 	} {
 		rec, got := w.do(t, r)
 		if rec.Code != http.StatusServiceUnavailable || got["error"] != "temporarily_unavailable" || rec.Header().Get("Retry-After") != "2" || len(got) != 2 {

@@ -13,6 +13,8 @@ import (
 // The paths of the gateway, below the issuer's.
 const (
 	pathToken          = "oauth/token"
+	pathRevoke         = "oauth/revoke"
+	pathIntrospect     = "oauth/introspect"
 	pathUserinfo       = "userinfo"
 	pathAssociate      = "mfa/associate"
 	pathChallenge      = "mfa/challenge"
@@ -37,6 +39,8 @@ func (s *Server) Routes() *mux.Router {
 		r.Path(path).Methods(methods...).Handler(s.serve(path, do))
 	}
 	route(prefix+pathToken, s.token, post...)
+	route(prefix+pathRevoke, s.revoke, post...)
+	route(prefix+pathIntrospect, s.introspect, post...)
 	route(prefix+pathAssociate, s.associate, post...)
 	route(prefix+pathChallenge, s.challenge, post...)
 	route(prefix+pathAuthenticators, s.authenticators, get...)

@@ -14,6 +14,8 @@ const issuerURL = "https://login.example.test/"
 // methods are those of each path of the gateway.
 var methods = map[string]string{
 	"oauth/token":                            "POST",
+	"oauth/revoke":                           "POST",
+	"oauth/introspect":                       "POST",
 	"mfa/associate":                          "POST",
 	"mfa/challenge":                          "POST",
 	"mfa/authenticators":                     "GET, HEAD",
@@ -102,6 +104,7 @@ func TestDiscovery(t *testing.T) {
 				"issuer": issuer, "token_endpoint": issuer + "oauth/token", "userinfo_endpoint": issuer + "userinfo",
 				"jwks_uri": issuer + ".well-known/jwks.json", "mfa_challenge_endpoint": issuer + "mfa/challenge",
 				"mfa_associate_endpoint": issuer + "mfa/associate", "mfa_authenticators_endpoint": issuer + "mfa/authenticators",
+				"revocation_endpoint": issuer + "oauth/revoke", "introspection_endpoint": issuer + "oauth/introspect",
 			} {
 				if got[member] != want {
 					t.Errorf("%s: %s is %v, want %s", path, member, got[member], want)
@@ -113,7 +116,7 @@ func TestDiscovery(t *testing.T) {
 			if !slices.Contains(list(got["id_token_signing_alg_values_supported"]), "RS256") {
 				t.Errorf("%s: no RS256", path)
 			}
-			for _, absent := range []string{"authorization_endpoint", "revocation_endpoint", "registration_endpoint", "response_types_supported"} {
+			for _, absent := range []string{"authorization_endpoint", "registration_endpoint", "response_types_supported"} {
 				if _, ok := got[absent]; ok {
 					t.Errorf("%s names %s, which is not served", path, absent)
 				}

@@ -161,6 +161,22 @@ func (w *world) AccessTokenActive(_ context.Context, id string, _ time.Time) (bo
 	return slices.ContainsFunc(w.issued, func(i record.Issuance) bool { return i.Access.ID == id }), w.down
 }
 
+func (w *world) Revoke(ctx context.Context, r record.Revocation) error {
+	if err := w.reach(ctx); err != nil {
+		return err
+	}
+	i := slices.IndexFunc(w.issued, func(i record.Issuance) bool {
+		return i.Access.ID == r.Access || i.Refresh != nil && i.Refresh.Hash == r.Refresh
+	})
+	if i >= 0 && w.issued[i].Session.Client != r.Client {
+		return fault.ForeignToken
+	}
+	if i >= 0 {
+		w.issued = slices.Delete(w.issued, i, i+1)
+	}
+	return nil
+}
+
 func (w *world) Authenticators(ctx context.Context, _ string, _ time.Time) ([]mfa.Authenticator, error) {
 	return w.authenticators, w.reach(ctx)
 }
@@ -218,7 +234,7 @@ func newWorld(t *testing.T, issuer string) *world {
 	}
 	verifier, clients := mfa.NewVerifier(domain), &oauth.Authenticator{Registry: w}
 	tokens := oauth.NewIssuer(oauth.Options{
-		URL: issuer, Manage: grants.MFAAudience(issuer), Signer: newSigner(), Store: w, Registry: w, Users: w,
+		URL: issuer, Manage: grants.MFAAudience(issuer), Signer: newSigner(), Store: w, Revoker: w, Registry: w, Users: w,
 		Lifetimes: oauth.Lifetimes{Access: time.Hour, ID: time.Hour, Refresh: time.Hour, Manage: 10 * time.Minute},
 		Dialect:   oauth.RFC9068, AMR: true, Now: now, Random: rand.Reader,
 	})

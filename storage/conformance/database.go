@@ -22,6 +22,7 @@ import (
 // A Node is one process of a gateway, by what its database does for it.
 type Node struct {
 	Records        record.Store
+	Revoker        record.Revoker
 	Registry       Registry
 	Authenticators mfa.AuthenticatorStore
 	Failures       throttle.Counter
@@ -89,7 +90,7 @@ func (s *databaseSuite) pass(d time.Duration) { s.elapsed.Add(int64(d)) }
 func RunDatabase(t *testing.T, open func(t testing.TB, now func() time.Time) (a, b Node)) {
 	t.Helper()
 	suites := []map[string]func(*testing.T, *databaseSuite){
-		issueTests(), consumeTests(), authenticatorTests(), userTests(), registryTests(), auditTests(),
+		issueTests(), revokeTests(), consumeTests(), authenticatorTests(), userTests(), registryTests(), auditTests(),
 	}
 	for _, tests := range suites {
 		for name, test := range tests {
