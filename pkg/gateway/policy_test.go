@@ -190,7 +190,8 @@ func TestDiscovery(t *testing.T) {
 		equal(t, document.JSON, map[string]any{
 			"issuer": w.URL, "token_endpoint": w.URL + "oauth/token", "userinfo_endpoint": w.URL + "userinfo",
 			"jwks_uri": w.URL + ".well-known/jwks.json", "mfa_challenge_endpoint": w.URL + "mfa/challenge",
-			"grant_types_supported":                 []any{"password", gatewaytest.GrantRealm, gatewaytest.GrantOTP, gatewaytest.GrantRecovery},
+			"revocation_endpoint": w.URL + "oauth/revoke", "introspection_endpoint": w.URL + "oauth/introspect",
+			"grant_types_supported":                 []any{"password", gatewaytest.GrantRealm, gatewaytest.GrantOTP, gatewaytest.GrantRecovery, "client_credentials"},
 			"id_token_signing_alg_values_supported": []any{"RS256"}, "subject_types_supported": []any{"public"},
 		})
 		for name, value := range document.JSON {
