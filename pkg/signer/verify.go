@@ -50,6 +50,11 @@ func (k *keySet) verify(token, typ string, into any) error {
 	if err != nil {
 		return errors.New("verify a token: the signature is wrong")
 	}
+	return decodeClaims(payload, into)
+}
+
+// decodeClaims decodes what a signature was good for.
+func decodeClaims(payload []byte, into any) error {
 	if err := oneOfEach(json.NewDecoder(bytes.NewReader(payload))); err != nil {
 		return fmt.Errorf("verify a token: claims: %w", err)
 	}
@@ -76,19 +81,31 @@ func wellFormed(token string) error {
 	return nil
 }
 
-// named returns the key that the header of a well-formed token names.
-func (k *keySet) named(token, typ string) (*loadedKey, error) {
+// readHeader returns the header of a well-formed token if all its members are texts.
+func readHeader(token string) (map[string]string, error) {
 	first, _, _ := strings.Cut(token, ".")
 	raw, err := base64.RawURLEncoding.DecodeString(first)
 	if err != nil {
 		return nil, errors.New("verify a token: it is not canonical base64url")
 	}
 	var header map[string]string
-	if json.Unmarshal(raw, &header) != nil || len(header) != 3 {
+	if json.Unmarshal(raw, &header) != nil {
 		return nil, errors.New("verify a token: its header is not alg, kid and typ alone")
 	}
 	if err := oneOfEach(json.NewDecoder(bytes.NewReader(raw))); err != nil {
 		return nil, fmt.Errorf("verify a token: header: %w", err)
+	}
+	return header, nil
+}
+
+// named returns the key that the header of a well-formed token names.
+func (k *keySet) named(token, typ string) (*loadedKey, error) {
+	header, err := readHeader(token)
+	if err != nil {
+		return nil, err
+	}
+	if len(header) != 3 {
+		return nil, errors.New("verify a token: its header is not alg, kid and typ alone")
 	}
 	key, ok := k.byID[header["kid"]]
 	switch {

@@ -116,23 +116,35 @@ func TestVerifyRefusesPublicKeyAsSecret(t *testing.T) {
 	s, store := ready(t)
 	k := store.key(t, signer.RS256)
 	jwk := published(t, s.JWKS(), k.ID)
+	secrets := publicAsSecrets(t, jwk)
+	secrets["JWKS"] = s.JWKS()
+	for name, key := range secrets {
+		for _, alg := range []string{"HS256", "RS256"} {
+			signed := b64([]byte(headerFor(k, alg, ""))) + "." + b64([]byte(claims))
+			refuse(t, s, alg+" with "+name, signed+"."+b64(hmacOf(key, signed)))
+		}
+	}
+}
+
+// publicAsSecrets are the forms in which a public RSA key could be taken for a secret.
+func publicAsSecrets(t testing.TB, jwk map[string]any) map[string][]byte {
+	t.Helper()
 	pkix, err := x509.MarshalPKIXPublicKey(rsaPublic(t, jwk))
 	if err != nil {
 		t.Fatal(err)
 	}
 	pkcs1 := x509.MarshalPKCS1PublicKey(rsaPublic(t, jwk))
-	for name, key := range map[string][]byte{
-		"DER": pkix, "PKCS 1": pkcs1, "JWKS": s.JWKS(), "n": unb64(t, jwk["n"].(string)),
+	return map[string][]byte{
+		"DER": pkix, "PKCS 1": pkcs1, "n": unb64(t, jwk["n"].(string)),
 		"PEM":       pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pkix}),
 		"PKCS1 PEM": pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: pkcs1}),
-	} {
-		for _, alg := range []string{"HS256", "RS256"} {
-			signed := b64([]byte(headerFor(k, alg, ""))) + "." + b64([]byte(claims))
-			h := hmac.New(sha256.New, key)
-			h.Write([]byte(signed))
-			refuse(t, s, alg+" with "+name, signed+"."+b64(h.Sum(nil)))
-		}
 	}
+}
+
+func hmacOf(key []byte, text string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(text))
+	return h.Sum(nil)
 }
 
 // refuse checks that a token is refused, without being quoted and without a kind.
