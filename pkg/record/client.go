@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 )
@@ -44,6 +45,9 @@ type Client struct {
 	// Audiences are the APIs the client may have, each with the scopes it may have of
 	// it (none listed: all). A nil map means every API, an empty one none.
 	Audiences map[string][]string `json:"audiences,omitzero"`
+	// Keys is a JSON Web Key Set of the public keys by which the client proves itself
+	// (RFC 7523); empty if it does not.
+	Keys json.RawMessage `json:"keys,omitempty"`
 	// SecretHashes are secret.Hash of the live secrets; two while one is replaced.
 	SecretHashes []string `json:"-"`
 }

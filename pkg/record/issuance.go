@@ -20,7 +20,7 @@ type Consumption interface {
 // fence: a state store that lost or resurrected the handle changes nothing (standards
 // 6.2).
 type Redemption struct {
-	Kind      string // "mfa_token"
+	Kind      string // "mfa_token", or "client_assertion" (Redeemer)
 	Hash      string // the handle's id as the state store knows it
 	ExpiresAt time.Time
 }
@@ -116,6 +116,13 @@ type Store interface {
 	// AccessTokenActive reports whether the token with this jti was issued and neither
 	// it, its session, its client nor its subject has been revoked since.
 	AccessTokenActive(ctx context.Context, id string, now time.Time) (bool, error)
+}
+
+// Redeemer ends what is used up alone, without an issuance.
+type Redeemer interface {
+	// Redeem reports whether it was the first to end this, of any number of concurrent
+	// ones on any number of nodes. What it ended stays so until it expires.
+	Redeem(ctx context.Context, r Redemption) (bool, error)
 }
 
 // Tokens are the answer to a finished login.

@@ -1,8 +1,10 @@
 package conformance
 
 import (
+	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +25,7 @@ func consumeTests() map[string]func(*testing.T, *databaseSuite) {
 		"a code needs its authenticator": codeNeedsAuthenticator,
 		"a disabled one cannot be used":  disabledNotUsed,
 		"a loser spends nothing":         loserSpendsNothing,
+		"50 redeem one thing alone":      raceAlone,
 	}
 }
 
@@ -208,4 +211,50 @@ func loserSpendsNothing(t *testing.T, s *databaseSuite) {
 	s.refuse(t, s.issuance(alice, "four", s.redemption("four"), code), fault.UsedRecoveryCode)
 	s.refuse(t, s.issuance(alice, "five", s.redemption("four"), step), fault.UsedOTP)
 	s.issue(t, s.issuance(alice, "six", s.redemption("four")))
+}
+
+// What is used up without an issuance, such as a client's assertion, is used up once, on
+// whatever node, and stays so until it expires.
+func raceAlone(t *testing.T, s *databaseSuite) {
+	r := record.Redemption{Kind: "client_assertion", Hash: "one", ExpiresAt: s.now().Add(2 * time.Minute)}
+	var first atomic.Int64
+	atBarrier(func(i int) {
+		won, err := s.node(i).Redeemer.Redeem(t.Context(), r)
+		if err != nil {
+			t.Error(err)
+		}
+		if won {
+			first.Add(1)
+		}
+	})
+	if n := first.Load(); n != 1 {
+		t.Errorf("%d were the first, want 1", n)
+	}
+	redeem := func(r record.Redemption, want bool) {
+		t.Helper()
+		if won, err := s.b.Redeemer.Redeem(t.Context(), r); err != nil || won != want {
+			t.Errorf("redeem %+v: %v, %v, want %v", r, won, err, want)
+		}
+	}
+	other := r
+	other.Kind = "mfa_token" // the kinds do not meet
+	redeem(other, true)
+	later := r
+	later.ExpiresAt = later.ExpiresAt.Add(time.Hour)
+	redeem(later, false)
+	if err := s.a.State.Sweep(t.Context(), r.ExpiresAt); err != nil {
+		t.Fatal(err)
+	}
+	redeem(r, false)
+	if err := s.a.State.Sweep(t.Context(), r.ExpiresAt.Add(2*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(s.a.State.Dump(t), "client_assertion") {
+		t.Error("what expired long ago is kept")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if won, err := s.a.Redeemer.Redeem(ctx, r); won || fault.Of(err) != fault.Unavailable {
+		t.Errorf("given up: %v, %v", won, err)
+	}
 }

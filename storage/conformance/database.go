@@ -31,6 +31,8 @@ type Node struct {
 	Log            audit.Log
 	People         People
 	Tenant         Tenant
+	Secrets        Secrets
+	Redeemer       record.Redeemer
 	State          State
 }
 
@@ -56,6 +58,12 @@ type Tenant interface {
 	SetClientDisabled(ctx context.Context, id string, disabled bool, e audit.Event) error
 	// Refresh drops from memory what another node changed.
 	Refresh(ctx context.Context) error
+}
+
+// Secrets is the rotation of the secrets of clients.
+type Secrets interface {
+	AddClientSecret(ctx context.Context, id, hash string, e audit.Event) (bool, error)
+	DropOldSecrets(ctx context.Context, id string, e audit.Event) (bool, error)
 }
 
 // State shows what a database holds.

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"encoding/json"
 	"reflect"
 	"sync/atomic"
 	"testing"
@@ -23,6 +24,8 @@ func registryTests() map[string]func(*testing.T, *databaseSuite) {
 		"a view ages":                      viewAges,
 		"origins of enabled clients":       originsOfClients,
 		"50 save one client":               raceClient,
+		"secrets rotate":                   secretsRotate,
+		"50 rotate one secret":             raceSecret,
 		"signing keys":                     signingKeys,
 		"50 make the first key":            raceFirstKey,
 	}
@@ -49,13 +52,14 @@ func clientRoundTrip(t *testing.T, s *databaseSuite) {
 	c := client()
 	c.ID, c.Confidential, c.ManagedBy = "web", true, record.ManagedByAPI
 	c.Origins, c.RedirectURIs = []string{"https://app.example.test"}, []string{"https://app.example.test/cb"}
+	c.Keys = json.RawMessage(`{"keys":[{"kty":"EC"}]}`)
 	c.SecretHashes = []string{secret.Hash(secret.New("one")), secret.Hash(secret.New("two"))}
 	s.save(t, c)
 	got, err := s.b.Registry.Client(t.Context(), "web")
 	if err != nil || len(got.SecretHashes) != 2 {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	c.SecretHashes = got.SecretHashes // their order is open
+	c.SecretHashes = got.SecretHashes // saved together, their order is open
 	s.wantClient(t, s.b, c)
 	c.SecretHashes = c.SecretHashes[:1]
 	if !s.save(t, c) {

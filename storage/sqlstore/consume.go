@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"context"
 	"fmt"
 
 	"gorm.io/gorm"
@@ -12,6 +13,8 @@ import (
 // A consumer applies one consumption by a conditional statement and reports whether
 // it was there to be consumed.
 type consumer func(tx *gorm.DB, i record.Issuance) (bool, error)
+
+var _ record.Redeemer = (*Store)(nil)
 
 // usable is the condition that an authenticator can finish a login of a user.
 const usable = "user_id = ? AND confirmed_at <> 0 AND disabled_at = 0 AND deleted_at = 0"
@@ -51,6 +54,16 @@ func redeem(tx *gorm.DB, r record.Redemption) (bool, error) {
 	done := tx.Exec("INSERT INTO redemptions (kind, hash, expires_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
 		r.Kind, r.Hash, at(r.ExpiresAt))
 	return done.RowsAffected == 1, done.Error
+}
+
+// Redeem implements record.Redeemer.
+func (s *Store) Redeem(ctx context.Context, r record.Redemption) (bool, error) {
+	first := false
+	err := s.transact(ctx, "redeem", func(tx *gorm.DB) (err error) {
+		first, err = redeem(tx, r)
+		return err
+	})
+	return first && err == nil, err
 }
 
 func useStep(tx *gorm.DB, i record.Issuance, u record.StepUse) (bool, error) {
