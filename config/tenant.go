@@ -1,6 +1,9 @@
 package config
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/sallyport/sallyport/config/strict"
@@ -36,8 +39,11 @@ type TenantAPI struct {
 type TenantClient struct {
 	ID           string              `yaml:"id" required:"true" example:"spa" doc:"The client_id."`
 	Name         string              `yaml:"name" example:"Example SPA" doc:"Name for people."`
-	Type         string              `yaml:"type" required:"true" enum:"public|confidential" example:"public" doc:"A confidential client has a secret, a public one has none."`
+	Type         string              `yaml:"type" required:"true" enum:"public|confidential" example:"public" doc:"A confidential client has a secret or keys, a public one has neither."`
 	Secret       secret.Text         `yaml:"secret" example:"${WEB_SECRET}" doc:"Secret of a confidential client, at least 32 characters."`
+	Secrets      []secret.Text       `yaml:"secrets" example:"[\"${NEW_SECRET}\", \"${OLD_SECRET}\"]" doc:"Instead of secret, while one replaces another: both are good."`
+	JWKS         []TenantKey         `yaml:"jwks" doc:"Public keys of a confidential client that proves itself by assertions (private_key_jwt), at most eight."`
+	JWKSFile     string              `yaml:"jwks_file" content:"true" example:"web.jwks.json" doc:"Instead of jwks: a file with a JSON Web Key Set."`
 	FirstParty   bool                `yaml:"first_party" default:"off" doc:"The client may see passwords; needed for the password grants."`
 	Grants       []string            `yaml:"grants" required:"true" enum:"password|password-realm|refresh_token|authorization_code|client_credentials|mfa" example:"[password, refresh_token, mfa]" doc:"The grant types it may use; mfa means all MFA grants."`
 	Origins      []string            `yaml:"origins" example:"[https://app.example.com]" doc:"Web origins that may call from browsers."`
@@ -47,6 +53,20 @@ type TenantClient struct {
 	Disabled     bool                `yaml:"disabled" default:"off" doc:"The client is refused."`
 
 	TrustedForwarder bool `yaml:"trusted_forwarder" default:"off" doc:"A confidential client that is believed about its user's address, in the header auth0-forwarded-for of a token request."`
+}
+
+// TenantKey is a public key as a tenant file has it: a JSON Web Key (RFC 7517, 4; RFC
+// 7518, 6), pasted as it is.
+type TenantKey struct {
+	Type      string `yaml:"kty" json:"kty" required:"true" enum:"EC|RSA" example:"EC" doc:"Type of the key."`
+	ID        string `yaml:"kid" json:"kid,omitempty" example:"2026-01" doc:"Name of the key, if assertions name it."`
+	Use       string `yaml:"use" json:"use,omitempty" enum:"sig" doc:"What it is for."`
+	Algorithm string `yaml:"alg" json:"alg,omitempty" enum:"ES256|RS256" doc:"Algorithm. Left out: that of its type."`
+	Curve     string `yaml:"crv" json:"crv,omitempty" enum:"P-256" doc:"Curve of an EC key."`
+	X         string `yaml:"x" json:"x,omitempty" doc:"Of an EC key."`
+	Y         string `yaml:"y" json:"y,omitempty" doc:"Of an EC key."`
+	N         string `yaml:"n" json:"n,omitempty" doc:"Of an RSA key, at least 2048 bits."`
+	E         string `yaml:"e" json:"e,omitempty" doc:"Of an RSA key."`
 }
 
 // TenantUser is a user as a tenant file has it.
@@ -78,8 +98,37 @@ func (c TenantClient) Client() record.Client {
 		ManagedBy: record.ManagedByFile, Disabled: c.Disabled, Audiences: c.Audiences,
 		TrustedForwarder: c.TrustedForwarder,
 	}
-	if !c.Secret.Empty() {
-		out.SecretHashes = []string{secret.Hash(c.Secret)}
+	for _, s := range c.secrets() {
+		out.SecretHashes = append(out.SecretHashes, secret.Hash(s))
 	}
+	out.Keys, _ = c.keys() // validated
 	return out
+}
+
+// signs reports whether the client proves itself by assertions.
+func (c TenantClient) signs() bool { return c.JWKSFile != "" || len(c.JWKS) > 0 }
+
+// secrets are the live secrets, the newest first.
+func (c TenantClient) secrets() []secret.Text {
+	if c.Secret.Empty() {
+		return c.Secrets
+	}
+	return append([]secret.Text{c.Secret}, c.Secrets...)
+}
+
+// keys is the JSON Web Key Set of a client, nil if it has none.
+func (c TenantClient) keys() (json.RawMessage, error) {
+	switch {
+	case c.JWKSFile != "" && !json.Valid([]byte(c.JWKSFile)):
+		return nil, errors.New("it is not JSON")
+	case c.JWKSFile != "":
+		return json.RawMessage(c.JWKSFile), nil
+	case len(c.JWKS) == 0:
+		return nil, nil
+	}
+	set, err := json.Marshal(map[string][]TenantKey{"keys": c.JWKS})
+	if err != nil {
+		return nil, fmt.Errorf("encode a key set: %w", err)
+	}
+	return set, nil
 }

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -10,9 +11,19 @@ import (
 
 	"github.com/sallyport/sallyport/config"
 	"github.com/sallyport/sallyport/pkg/record"
+	"github.com/sallyport/sallyport/pkg/secret"
 )
 
 const hash = "$2a$10$ka955fo8ckIHxqOl4R5C..kjPozs62lvZvWkSndj0WIgl73vBZszS"
+
+// ecKey is a public key as a tenant file has it.
+const ecKey = "{kty: EC, crv: P-256, kid: k, x: MLqYw2x1d1oExW4gv-XuP36YKj0PIDjy8zavQj-7xgo, y: aKNSeEUOun7vGUCyHs4TYBoawKgLlyqPEfVK12Nbsho}"
+
+// jsonKey is the same as JSON.
+const jsonKey = `{"kty":"EC","kid":"k","crv":"P-256","x":"MLqYw2x1d1oExW4gv-XuP36YKj0PIDjy8zavQj-7xgo","y":"aKNSeEUOun7vGUCyHs4TYBoawKgLlyqPEfVK12Nbsho"}`
+
+// long is a secret of the least length.
+func long(letter string) string { return strings.Repeat(letter, 32) }
 
 func TestBadTenants(t *testing.T) {
 	for _, tc := range []bad{
@@ -36,6 +47,24 @@ func TestBadTenants(t *testing.T) {
 		{"first party", "clients:\n  - {id: a, type: public, grants: [password, mfa]}\n", "3: clients[0].first_party: must be true"},
 		{"no secret", "clients:\n  - {id: a, type: confidential, grants: [refresh_token]}\n", "3: clients[0].secret: is missing"},
 		{"weak secret", "clients:\n  - {id: a, type: confidential, secret: short, grants: [refresh_token]}\n", "3: clients[0].secret: is weak"},
+		{"one secret too many", "clients:\n  - {id: a, type: confidential, secrets: [" + long("a") + ", " + long("b") + ", " + long("c") + "], grants: [refresh_token]}\n", "3: clients[0].secrets[2]: is one too many"},
+		{"two secrets too many", "clients:\n  - {id: a, type: confidential, secret: " + long("a") + ", secrets: [" + long("b") + ", " + long("c") + "], grants: [refresh_token]}\n", "3: clients[0].secrets[1]: is one too many"},
+		{"weak second secret", "clients:\n  - {id: a, type: confidential, secrets: [" + long("a") + ", short], grants: [refresh_token]}\n", "3: clients[0].secrets[1]: is weak"},
+		{"empty second secret", "clients:\n  - {id: a, type: confidential, secrets: [" + long("a") + ", \"\"], grants: [refresh_token]}\n", "3: clients[0].secrets[1]: is weak"},
+		{"one secret twice", "clients:\n  - {id: a, type: confidential, secret: " + long("a") + ", secrets: [" + long("a") + "], grants: [refresh_token]}\n", "3: clients[0].secrets[0]: stands here already"},
+		{"public secrets", "clients:\n  - {id: a, type: public, secrets: [" + long("a") + "], grants: [refresh_token]}\n", "3: clients[0].secrets[0]: a public client"},
+		{"public keys", "clients:\n  - {id: a, type: public, jwks: [" + ecKey + "], grants: [refresh_token]}\n", "3: clients[0].jwks: a public client"},
+		{"private key", "clients:\n  - {id: a, type: confidential, jwks: [{kty: EC, crv: P-256, x: A, y: B, d: C}], grants: [refresh_token]}\n", "3: clients[0].jwks[0].d: unknown key"},
+		{"no point", "clients:\n  - {id: a, type: confidential, jwks: [{kty: EC, crv: P-256, x: AA, y: AA}], grants: [refresh_token]}\n", "3: clients[0].jwks: cannot be used: key 1 is"},
+		{"symmetric key", "clients:\n  - {id: a, type: confidential, jwks: [{kty: oct}], grants: [refresh_token]}\n", "3: clients[0].jwks[0].kty: must be one of EC, RSA"},
+		{"another algorithm", "clients:\n  - {id: a, type: confidential, jwks: [{kty: RSA, n: AQAB, e: AQAB, alg: PS256}], grants: [refresh_token]}\n", "3: clients[0].jwks[0].alg: must be one of ES256, RS256"},
+		{"short RSA", "clients:\n  - {id: a, type: confidential, jwks: [{kty: RSA, n: AQAB, e: AQAB}], grants: [refresh_token]}\n", "3: clients[0].jwks: cannot be used: key 1 is no public key"},
+		{"keys as section", "clients:\n  - {id: a, type: confidential, jwks: {keys: []}, grants: [refresh_token]}\n", "3: clients[0].jwks: must be a list"},
+		{"no key at all", "clients:\n  - {id: a, type: confidential, jwks: [], grants: [refresh_token]}\n", "3: clients[0].secret: is missing"},
+		{"no key file", "clients:\n  - {id: a, type: confidential, jwks_file: none, grants: [refresh_token]}\n", "3: clients[0].jwks_file: there is no file"},
+		{"a key file that is none", "clients:\n  - {id: a, type: confidential, jwks_file: t.yaml, grants: [refresh_token]}\n", "3: clients[0].jwks_file: cannot be used: it is not JSON"},
+		{"a client with a user's subject", "users:\n  - {id: a, username: b, password: x}\nclients:\n  - {id: a, type: confidential, secret: " + long("a") + ", grants: [client_credentials]}\n", "3: users[0].id: this subject of tokens stands"},
+		{"a user with a client's subject", "users:\n  - {id: a@clients, username: a, password: x}\n", "3: users[0].id: must not end in @clients"},
 		{"public secret", "clients:\n  - {id: a, type: public, secret: x, grants: [refresh_token]}\n", "3: clients[0].secret: a public client"},
 		{"public machine", "clients:\n  - {id: a, type: public, grants: [client_credentials]}\n", "3: clients[0].grants: client_credentials is for confidential"},
 		{"no mfa grant", "clients:\n  - id: a\n    type: public\n    first_party: true\n    grants: [password]\n", "6: clients[0].grants: mfa: enrolled needs the grant mfa"},
@@ -145,6 +174,45 @@ clients:
 	a, b, c := tenant.Clients[0].Client(), tenant.Clients[1].Client(), tenant.Clients[2].Client()
 	if a.Audiences != nil || b.Audiences == nil || len(b.Audiences) != 0 || len(c.Audiences) != 2 || !c.Disabled {
 		t.Errorf("a: %v, b: %v, c: %+v", a.Audiences, b.Audiences, c)
+	}
+}
+
+func TestSecretsAndKeysOfClients(t *testing.T) {
+	file := "{\"keys\": [" + jsonKey + "]}\n"
+	dir := folder(t, map[string]string{"keys.json": file, "t.yaml": `name: T
+clients:
+  - {id: a, type: confidential, grants: [refresh_token], secrets: ["${NEW}", ` + long("b") + `]}
+  - {id: b, type: confidential, grants: [refresh_token], secret: ` + long("c") + `, secrets: [` + long("d") + `]}
+  - {id: c, type: confidential, grants: [refresh_token], jwks: [` + ecKey + `]}
+  - {id: d, type: confidential, grants: [refresh_token], jwks_file: keys.json, secret: ` + long("e") + `}
+  - {id: e, type: confidential, grants: [refresh_token], jwks: [` + jsonKey + `]}
+`})
+	load := func() *config.Tenant {
+		t.Helper()
+		tenant, err := config.LoadTenant(filepath.Join(dir, "t.yaml"), environment(map[string]string{"NEW": long("a")}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tenant
+	}
+	tenant := load()
+	for i, want := range []struct{ secrets, keys string }{
+		{"ab", ""}, {"cd", ""}, {"", `{"keys":[` + jsonKey + `]}`}, {"e", strings.TrimSpace(file)}, {"", `{"keys":[` + jsonKey + `]}`},
+	} {
+		var hashes []string
+		for _, letter := range want.secrets {
+			hashes = append(hashes, secret.Hash(secret.New(long(string(letter)))))
+		}
+		if c := tenant.Clients[i].Client(); !reflect.DeepEqual(c.SecretHashes, hashes) || string(c.Keys) != want.keys {
+			t.Errorf("client %s: %v, %s", c.ID, c.SecretHashes, c.Keys)
+		}
+	}
+	// A key that is replaced in its file is applied, though the tenant file is the same.
+	if err := os.WriteFile(filepath.Join(dir, "keys.json"), []byte(strings.Replace(file, `"kid":"k"`, `"kid":"l"`, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if load().Digest == tenant.Digest {
+		t.Error("the digest does not follow the keys")
 	}
 }
 

@@ -13,12 +13,15 @@ import (
 	"github.com/sallyport/sallyport/config/strict"
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/record"
+	"github.com/sallyport/sallyport/pkg/signer"
 )
 
 // Words of a tenant file.
 const (
 	confidential = "confidential"
 	secretLength = 32 // characters of a client secret, so that a fast hash protects it
+	liveSecrets  = 2  // of a client, while one replaces the other
+	ofClients    = "@clients"
 	longestID    = 255
 )
 
@@ -88,8 +91,12 @@ func (t *Tenant) validateClient(c TenantClient, at string, seen places) {
 	if !visibleText.MatchString(c.ID) || len(c.ID) > longestID {
 		t.read.Object(at+".id", "must be printable ASCII of at most 255 characters")
 	}
-	t.validateSecret(c, at)
+	t.validateSecrets(c, at)
+	t.validateKeys(c, at)
 	t.validateGrants(c, at)
+	if slices.Contains(c.Grants, "client_credentials") {
+		seen.claim(t.read, "subject of tokens", c.ID, at+".id")
+	}
 	if c.TrustedForwarder && c.Type != confidential {
 		t.read.Object(at+".trusted_forwarder", "is for confidential clients; anybody can call as a public one")
 	}
@@ -108,14 +115,60 @@ func (t *Tenant) validateClient(c TenantClient, at string, seen places) {
 	}
 }
 
-func (t *Tenant) validateSecret(c TenantClient, at string) {
-	switch n := len([]rune(c.Secret.Reveal())); {
-	case c.Type != confidential && n > 0:
-		t.read.Object(at+".secret", "a public client cannot keep a secret; remove it, or say type: confidential")
-	case c.Type == confidential && n == 0:
-		t.read.Object(at+".secret", "is missing; a confidential client needs one of at least 32 characters, from secret or secret_file")
-	case c.Type == confidential && n < secretLength:
-		t.read.Object(at+".secret", "is weak; it must be long and random, at least 32 characters")
+func (t *Tenant) validateSecrets(c TenantClient, at string) {
+	all := c.secrets()
+	where := func(i int) string {
+		if !c.Secret.Empty() {
+			i--
+		}
+		if i < 0 {
+			return at + ".secret"
+		}
+		return fmt.Sprintf("%s.secrets[%d]", at, i)
+	}
+	switch {
+	case c.Type != confidential && len(all) > 0:
+		t.read.Object(where(0), "a public client cannot keep a secret; remove it, or say type: confidential")
+		return
+	case c.Type == confidential && len(all) == 0 && !c.signs():
+		if !t.read.Sound(at+".jwks") || !t.read.Sound(at+".jwks_file") {
+			return // it has keys, which could not be read
+		}
+		t.read.Object(at+".secret", "is missing; a confidential client needs one of at least 32 characters, from secret or secret_file, or keys, from jwks or jwks_file")
+	case len(all) > liveSecrets:
+		t.read.Object(where(liveSecrets), "is one too many; at most two secrets are good at a time, the new one and the old one")
+	}
+	for i, s := range all {
+		if len([]rune(s.Reveal())) < secretLength {
+			t.read.Object(where(i), "is weak; it must be long and random, at least 32 characters")
+		}
+		if slices.ContainsFunc(all[:i], s.Equal) {
+			t.read.Object(where(i), "stands here already; remove it")
+		}
+	}
+}
+
+func (t *Tenant) validateKeys(c TenantClient, at string) {
+	name := at + ".jwks"
+	if c.JWKSFile != "" {
+		name = at + ".jwks_file"
+	}
+	switch {
+	case !c.signs():
+		return
+	case c.Type != confidential:
+		t.read.Object(name, "a public client cannot keep a key; remove it, or say type: confidential")
+		return
+	case c.JWKSFile != "" && len(c.JWKS) > 0:
+		t.read.Object(name, "there is jwks as well; keep one of the two")
+		return
+	}
+	set, err := c.keys()
+	if err == nil {
+		_, err = signer.ParseForeignKeys(set)
+	}
+	if err != nil {
+		t.read.Object(name, "cannot be used: "+err.Error())
 	}
 }
 
@@ -152,13 +205,10 @@ func (t *Tenant) validateGranted(audience string, scopes []string, at string) {
 }
 
 func (t *Tenant) validateUser(u TenantUser, at string, seen places) {
-	seen.claim(t.read, "user id", u.ID, at+".id")
+	t.validateSubject(u.ID, at+".id", seen)
 	// One can log in with either, so that they share their names.
 	seen.claim(t.read, "user name or e-mail address", strings.ToLower(u.Username), at+".username")
 	seen.claim(t.read, "user name or e-mail address", strings.ToLower(u.Email), at+".email")
-	if !visibleText.MatchString(u.ID) || len(u.ID) > longestID {
-		t.read.Object(at+".id", "must be printable ASCII of at most 255 characters")
-	}
 	if u.Username == "" && u.Email == "" {
 		t.read.Object(at+".username", "is missing; a user needs a username or an email to log in with")
 	}
@@ -178,6 +228,19 @@ func (t *Tenant) validateUser(u TenantUser, at string, seen places) {
 		t.read.Object(at+".password_hash", "there is a password as well; keep one of the two")
 	case u.Password.Empty() && !identity.Known(u.PasswordHash.Reveal()):
 		t.read.Object(at+".password_hash", "is of no known form: bcrypt ($2a$, $2b$, $2y$), $argon2id$, $argon2i$, $pbkdf2-sha256$, $pbkdf2-sha512$ or pbkdf2_sha256$")
+	}
+}
+
+// validateSubject checks the id of a user, which must not be another's, nor look like
+// that of a client that acts for itself (RFC 9700, 4.15).
+func (t *Tenant) validateSubject(id, path string, seen places) {
+	seen.claim(t.read, "user id", id, path)
+	seen.claim(t.read, "subject of tokens", id, path)
+	if !visibleText.MatchString(id) || len(id) > longestID {
+		t.read.Object(path, "must be printable ASCII of at most 255 characters")
+	}
+	if strings.HasSuffix(id, ofClients) {
+		t.read.Object(path, "must not end in "+ofClients+"; so do the subjects of clients")
 	}
 }
 

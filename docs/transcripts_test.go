@@ -129,7 +129,8 @@ func (c *conversation) request(t *testing.T, text string) gatewaytest.Request {
 }
 
 // fill puts values in the place of their names. <otp> is always a fresh one-time
-// password of <secret>, and <wrong_otp> none at all.
+// password of <secret>, and <wrong_otp> none at all; <client_assertion> is always a fresh
+// one of the client "robot".
 func (c *conversation) fill(t *testing.T, text string) string {
 	t.Helper()
 	if seed := c.known["secret"]; seed != "" && strings.Contains(text, "otp>") {
@@ -142,6 +143,7 @@ func (c *conversation) fill(t *testing.T, text string) string {
 		}
 		c.known["wrong_otp"] = wrong
 	}
+	c.known["client_assertion"] = c.Assertion(t, nil)
 	return placeholder.ReplaceAllStringFunc(text, func(name string) string {
 		value, ok := c.known[strings.Trim(name, "<>")]
 		if !ok {

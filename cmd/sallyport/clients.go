@@ -2,10 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,19 +15,21 @@ import (
 	"github.com/sallyport/sallyport/pkg/secret"
 )
 
-// clientSecretBytes makes a secret of 256 bits, 43 characters of base64url.
-const clientSecretBytes = 32
-
 func clientsCommand(d deps) *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "List the clients", Args: cobra.NoArgs}
 	add := &cobra.Command{
 		Use:   "add --id ID --type public|confidential --grants GRANT,...",
-		Short: "Add a client; a confidential one gets a secret, which is printed once",
+		Short: "Add a client; a confidential one without keys gets a secret, which is printed once",
 		Args:  cobra.NoArgs,
 	}
 	disable := &cobra.Command{Use: "disable ID", Short: "Refuse a client, and every token that it has", Args: cobra.ExactArgs(1)}
 	enable := &cobra.Command{Use: "enable ID", Short: "Take a disabled client back", Args: cobra.ExactArgs(1)}
-	g := group("clients", "List, add, disable and enable clients", list, add, disable, enable)
+	rotate := &cobra.Command{
+		Use:   "rotate-secret ID",
+		Short: "Make a second secret for a client, printed once; later end the old one with --finish",
+		Args:  cobra.ExactArgs(1),
+	}
+	g := group("clients", "List, add, disable and enable clients, and replace their secrets", list, add, disable, enable, rotate)
 	path := d.configFlag(g)
 	asJSON := list.Flags().Bool("json", false, "print JSON")
 	wanted := clientFlags(add)
@@ -37,6 +38,12 @@ func clientsCommand(d deps) *cobra.Command {
 	}
 	add.RunE = func(cmd *cobra.Command, _ []string) error {
 		return d.withTables(cmd.Context(), *path, func(db database) error { return d.addClient(cmd.Context(), db, wanted) })
+	}
+	finish := rotate.Flags().Bool("finish", false, "end the old secret")
+	rotate.RunE = func(cmd *cobra.Command, args []string) error {
+		return d.withTables(cmd.Context(), *path, func(db database) error {
+			return d.rotateSecret(cmd.Context(), db, args[0], *finish)
+		})
 	}
 	for cmd, disabled := range map[*cobra.Command]bool{disable: true, enable: false} {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -50,7 +57,7 @@ func clientsCommand(d deps) *cobra.Command {
 
 // wantedClient are the flags of clients add.
 type wantedClient struct {
-	id, name, kind, mfa                      string
+	id, name, kind, mfa, keys                string
 	firstParty, forwarder                    bool
 	grants, origins, redirectURIs, audiences []string
 }
@@ -62,6 +69,7 @@ func clientFlags(cmd *cobra.Command) *wantedClient {
 	f.StringVar(&w.kind, "type", "", "public or confidential (required)")
 	f.StringSliceVar(&w.grants, "grants", nil, "password, password-realm, refresh_token, authorization_code, client_credentials, mfa (required)")
 	f.StringVar(&w.name, "name", "", "name for people")
+	f.StringVar(&w.keys, "jwks-file", "", "file with the public keys (JSON Web Key Set) of a client that signs assertions instead of having a secret")
 	f.BoolVar(&w.firstParty, "first-party", false, "the client may see passwords; the password grants need it")
 	f.BoolVar(&w.forwarder, "trusted-forwarder", false, "the client is believed about its user's address (auth0-forwarded-for)")
 	f.StringVar(&w.mfa, "mfa", "", "who is asked for a second factor: required, enrolled or off (default enrolled)")
@@ -76,6 +84,13 @@ func (w *wantedClient) record(db database, clientSecret secret.Text) (record.Cli
 	dr := newDraft("clients")
 	for _, member := range [][2]string{{"id", w.id}, {"name", w.name}, {"type", w.kind}, {"mfa", w.mfa}} {
 		dr.text(member[0], member[1])
+	}
+	if w.keys != "" {
+		keys, err := filepath.Abs(w.keys)
+		if err != nil {
+			return record.Client{}, fmt.Errorf("find the keys: %w", err)
+		}
+		dr.text("jwks_file", keys)
 	}
 	dr.flag("first_party", w.firstParty)
 	dr.flag("trusted_forwarder", w.forwarder)
@@ -97,12 +112,11 @@ func (w *wantedClient) record(db database, clientSecret secret.Text) (record.Cli
 
 func (d deps) addClient(ctx context.Context, db database, w *wantedClient) error {
 	var clientSecret secret.Text
-	if w.kind == "confidential" {
-		raw := make([]byte, clientSecretBytes)
-		if _, err := io.ReadFull(d.random, raw); err != nil {
-			return fmt.Errorf("make a secret: %w", err)
+	if w.kind == "confidential" && w.keys == "" {
+		var err error
+		if clientSecret, err = d.newSecret(); err != nil {
+			return err
 		}
-		clientSecret = secret.New(base64.RawURLEncoding.EncodeToString(raw))
 	}
 	c, err := w.record(db, clientSecret)
 	if err != nil {
@@ -120,7 +134,7 @@ func (d deps) addClient(ctx context.Context, db database, w *wantedClient) error
 	}
 	d.printf("added the client %s\n", visible(c.ID))
 	if !clientSecret.Empty() {
-		d.printf("secret: %s\nIt is shown this once; only its hash is kept.\n", clientSecret.Reveal())
+		d.showSecret(clientSecret)
 	}
 	return nil
 }
@@ -134,7 +148,7 @@ func (d deps) setClientDisabled(ctx context.Context, db database, id string, dis
 	e.Client = id
 	err := db.SetClientDisabled(ctx, id, disabled, e)
 	if errors.Is(err, fault.NotFound) {
-		return fmt.Errorf("there is no client %s; `sallyport clients list` shows all", visible(id))
+		return noClient(id)
 	}
 	if err == nil {
 		d.printf("%s the client %s\n", word, visible(id))

@@ -194,16 +194,26 @@ func (r *File) secretFile(n *yaml.Node, path string, v reflect.Value) {
 		r.blamed = append(r.blamed, path)
 		return
 	}
-	content, err := ReadFile(r.beside(name), secretLimit)
-	text := strings.TrimSpace(string(content))
-	if err == nil && text == "" {
-		err = fmt.Errorf("%s holds no secret; it is empty", r.beside(name))
-	}
-	if err != nil {
-		r.fail(n.Line, path+"_file", err.Error())
+	content, ok := r.content(n, path+"_file", name)
+	if !ok {
 		r.blamed = append(r.blamed, path)
 		return
 	}
+	v.Set(reflect.ValueOf(secret.New(content)))
+}
+
+// content reads the file that a value names. What is in it counts as a part of the
+// configuration: the digest follows it.
+func (r *File) content(n *yaml.Node, path, name string) (string, bool) {
+	content, err := ReadFile(r.beside(name), secretLimit)
+	text := strings.TrimSpace(string(content))
+	if err == nil && text == "" {
+		err = fmt.Errorf("%s is empty", r.beside(name))
+	}
+	if err != nil {
+		r.fail(n.Line, path, err.Error())
+		return "", false
+	}
 	r.filled = append(r.filled, text)
-	v.Set(reflect.ValueOf(secret.New(text)))
+	return text, true
 }

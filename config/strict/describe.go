@@ -42,6 +42,9 @@ func describe(f Field) string {
 	if f.Tag.Get("file") != "" {
 		text += " The file must exist; its path is relative to this file."
 	}
+	if f.Tag.Get("content") != "" {
+		text += " Its path is relative to this file."
+	}
 	if f.Type == secretType {
 		text += " Or `" + f.Key + "_file`: a file that holds it."
 	}
@@ -63,7 +66,7 @@ func typeOf(f Field) string {
 		return "map of lists"
 	case t.Kind() == reflect.Slice:
 		return "list"
-	case t.Kind() == reflect.String && f.Tag.Get("file") != "":
+	case t.Kind() == reflect.String && f.Tag.Get("file")+f.Tag.Get("content") != "":
 		return "file"
 	case t.Kind() == reflect.String:
 		return "text"

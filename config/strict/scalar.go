@@ -89,6 +89,12 @@ func (r *File) scalar(n *yaml.Node, path string, f Field, v reflect.Value) {
 		r.fail(n.Line, path, "must be "+kindOf(v.Type())+", without quotes")
 		return
 	}
+	if f.Tag.Get("content") != "" {
+		if content, ok := r.content(n, path, text); ok {
+			v.SetString(content)
+		}
+		return
+	}
 	if problem := Set(v, text); problem != "" {
 		r.fail(n.Line, path, problem)
 		return

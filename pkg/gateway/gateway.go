@@ -146,7 +146,7 @@ func (g *Gateway) compose(ring *secret.Ring, users identity.Verifier) *server.Se
 		Dialect: oauth.Dialect(c.Tokens.Dialect), AMR: c.Tokens.AMR, Now: g.Now, Random: g.Random,
 	})
 	options := grants.Options{Registry: sql, Users: users, Verifier: verifier, Issuer: issuer, URL: url}
-	clients := &oauth.Authenticator{Registry: sql}
+	clients := &oauth.Authenticator{Registry: sql, Redeemer: sql, Audiences: assertionAudiences(c), Now: g.Now}
 	return server.New(server.Options{
 		URL: url, Proxies: c.Server.TrustedProxies,
 		Provider: oauth.NewProvider(clients, grants.NewPassword(options), grants.NewMFA(options),
@@ -155,6 +155,17 @@ func (g *Gateway) compose(ring *secret.Ring, users identity.Verifier) *server.Se
 		Issuer: issuer, Users: sql, Origins: sql, JWKS: g.signer.JWKS, Kinds: c.Errors.MFARequirements,
 		Log: g.Log, Now: g.Now,
 	})
+}
+
+// assertionAudiences are what a client's assertion may be meant for. One that is meant
+// for the token endpoint could have been made for another server that claims to have it;
+// older libraries make no other.
+func assertionAudiences(c *config.Config) []string {
+	url := c.Server.PublicURL
+	if c.Profile == config.Auth0Compat {
+		return []string{url, url + "oauth/token"}
+	}
+	return []string{url}
 }
 
 // manageLifetime is that of an access token for /mfa/; the contract fixes it.

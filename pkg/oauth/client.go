@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/ory/fosite"
 
@@ -16,47 +17,80 @@ import (
 	"github.com/sallyport/sallyport/pkg/secret"
 )
 
-// Authenticator authenticates OAuth clients (RFC 6749, 2.3).
-type Authenticator struct{ Registry record.Registry }
+// Authenticator authenticates OAuth clients (RFC 6749, 2.3); all is needed.
+type Authenticator struct {
+	Registry record.Registry
+	Redeemer record.Redeemer // of assertions
+	// Audiences are what an assertion may be meant for: the issuer, and nothing else
+	// unless old libraries must be served.
+	Audiences []string
+	Now       func() time.Time
+}
 
 // presented is what a request says about its client.
 type presented struct {
-	id     string
-	secret secret.Text
+	id        string
+	secret    secret.Text
+	assertion secret.Text
 }
 
 // Authenticate returns the client of a request whose body is form: a public one by its
-// id alone, a confidential one by its secret, in the Authorization header, in the body
-// or in both alike. It fails with fault.BadClient, whatever was wrong.
+// id alone, a confidential one by an assertion, or by its secret, in the Authorization
+// header, in the body or in both alike. It fails with fault.BadClient, whatever was
+// wrong.
 func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form url.Values) (record.Client, error) {
-	client, p, err := a.Identify(ctx, r, form)
+	client, proved, err := a.Identify(ctx, r, form)
 	if err != nil {
 		return record.Client{}, err
 	}
-	if client.Confidential && p.Empty() {
+	if client.Confidential && !proved {
 		return record.Client{}, fault.BadClient
 	}
 	return client, nil
 }
 
-// Identify returns the client that a request names and the secret it presented, which
-// is right or absent: what is presented must hold, but nothing has to be.
-func (a *Authenticator) Identify(ctx context.Context, r *http.Request, form url.Values) (record.Client, secret.Text, error) {
+// Holder is Authenticate for a request that holds an mfa_token beside its client_id. A
+// client that signs assertions may come without one then: libraries send none, and the
+// mfa_token is bound to the client (Auth0 MFA API, 1.3.2).
+func (a *Authenticator) Holder(ctx context.Context, r *http.Request, form url.Values) (record.Client, error) {
+	client, proved, err := a.Identify(ctx, r, form)
+	if err != nil {
+		return record.Client{}, err
+	}
+	if client.Confidential && !proved && len(client.Keys) == 0 {
+		return record.Client{}, fault.BadClient
+	}
+	return client, nil
+}
+
+// Identify returns the client that a request names, and whether it proved itself: what
+// is presented must hold, but nothing has to be.
+func (a *Authenticator) Identify(ctx context.Context, r *http.Request, form url.Values) (record.Client, bool, error) {
 	p, err := read(r, form)
 	if err != nil {
-		return record.Client{}, secret.Text{}, err
+		return record.Client{}, false, err
 	}
 	client, err := a.Registry.Client(ctx, p.id)
 	if errors.Is(err, fault.NotFound) {
-		return record.Client{}, secret.Text{}, fault.BadClient
+		return record.Client{}, false, fault.BadClient
 	}
 	if err != nil {
-		return record.Client{}, secret.Text{}, fault.Because(fault.Unavailable, fmt.Errorf("find the client: %w", err))
+		return record.Client{}, false, fault.Because(fault.Unavailable, fmt.Errorf("find the client: %w", err))
 	}
-	if client.Disabled || !p.secret.Empty() && !holds(client, p.secret) {
-		return record.Client{}, secret.Text{}, fault.BadClient
+	switch {
+	case client.Disabled:
+		return record.Client{}, false, fault.BadClient
+	case !p.assertion.Empty():
+		if err := a.asserted(ctx, client, p.assertion); err != nil {
+			return record.Client{}, false, err
+		}
+		return client, true, nil
+	case p.secret.Empty():
+		return client, false, nil
+	case !holds(client, p.secret):
+		return record.Client{}, false, fault.BadClient
 	}
-	return client, p.secret, nil
+	return client, true, nil
 }
 
 // holds compares with every live secret. Client secrets are long and random, so a fast
@@ -70,13 +104,20 @@ func holds(c record.Client, s secret.Text) bool {
 	return c.Confidential && ok == 1
 }
 
-// read takes the client's id and secret from the header and the body. Both at once are
+// read takes the client's id and its proof from the header and the body. Both at once are
 // tolerated if they say the same. A Bearer header is not the client's and ignored:
 // published samples send one (Auth0 MFA API, 1.1.12).
 func read(r *http.Request, form url.Values) (presented, error) {
 	body := presented{id: form.Get("client_id"), secret: secret.New(form.Get("client_secret"))}
 	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Basic") {
+	basic := strings.EqualFold(scheme, "Basic")
+	if form.Has("client_assertion") || form.Has("client_assertion_type") {
+		if basic || !body.secret.Empty() { // RFC 6749, 2.3: one method
+			return presented{}, fault.BadClient
+		}
+		return readAssertion(form)
+	}
+	if !basic {
 		return body, nil
 	}
 	id, text, ok := r.BasicAuth()

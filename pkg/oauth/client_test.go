@@ -87,9 +87,12 @@ func TestClientAuthentication(t *testing.T) {
 			if c.identified == "" {
 				c.identified = c.want
 			}
-			got, _, err = a.Identify(t.Context(), r, form)
-			if got.ID != c.identified || (err == nil) != (c.identified != "") {
-				t.Errorf("identified %q, %v; want %q", got.ID, err, c.identified)
+			got, proved, err := a.Identify(t.Context(), r, form)
+			if got.ID != c.identified || (err == nil) != (c.identified != "") || proved != (c.want != "" && c.want != "spa") {
+				t.Errorf("identified %q, %v, %v; want %q", got.ID, proved, err, c.identified)
+			}
+			if got, err := a.Holder(t.Context(), r, form); got.ID != c.want || (err == nil) != (c.want != "") {
+				t.Errorf("a holder is %q, %v; want %q", got.ID, err, c.want)
 			}
 		})
 	}

@@ -7,10 +7,9 @@ import (
 	"github.com/sallyport/sallyport/pkg/mfa"
 )
 
-var associateFields = fields{
+var associateFields = withClient(fields{
 	"authenticator_types": many, "oob_channels": many, "phone_number": one, "email": one,
-	"client_id": one, "client_secret": one,
-}
+})
 
 // associate serves POST /mfa/associate.
 func (s *Server) associate(w http.ResponseWriter, r *http.Request) error {

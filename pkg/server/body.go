@@ -33,6 +33,17 @@ const (
 // handler ever sees them.
 type fields map[string]shape
 
+// proof are the parameters by which a client names and proves itself in a body.
+var proof = []string{"client_id", "client_secret", "client_assertion", "client_assertion_type"}
+
+// withClient adds them.
+func withClient(known fields) fields {
+	for _, name := range proof {
+		known[name] = one
+	}
+	return known
+}
+
 // readBody parses the body of a POST, a form or JSON alike, into r.PostForm and
 // r.Form, which fosite then takes as they are. Empty values and JSON nulls count as
 // absent (Auth0 MFA API, 1.1).

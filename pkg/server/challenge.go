@@ -9,17 +9,15 @@ import (
 	"github.com/sallyport/sallyport/pkg/secret"
 )
 
-var challengeFields = fields{
-	"mfa_token": one, "client_id": one, "client_secret": one, "challenge_type": one, "authenticator_id": one,
-}
+var challengeFields = withClient(fields{"mfa_token": one, "challenge_type": one, "authenticator_id": one})
 
 // challenge serves POST /mfa/challenge. The client proves itself as at the token
-// endpoint; the mfa_token is in the body.
+// endpoint, or by the mfa_token, which is in the body.
 func (s *Server) challenge(w http.ResponseWriter, r *http.Request) error {
 	if err := readBody(r, challengeFields); err != nil {
 		return err
 	}
-	client, err := s.Clients.Authenticate(r.Context(), r, r.PostForm)
+	client, err := s.Clients.Holder(r.Context(), r, r.PostForm)
 	if err != nil {
 		return err
 	}

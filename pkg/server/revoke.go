@@ -9,10 +9,7 @@ import (
 
 // aboutToken are the parameters of a request about one token. The hint says nothing that the
 // token does not show itself.
-var aboutToken = fields{
-	"token": one, "token_type_hint": one,
-	"client_id": one, "client_secret": one, "client_assertion": one, "client_assertion_type": one,
-}
+var aboutToken = withClient(fields{"token": one, "token_type_hint": one})
 
 // revoke serves POST /oauth/revoke (RFC 7009).
 func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {

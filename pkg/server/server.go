@@ -44,11 +44,10 @@ type Server struct {
 
 // New makes a server.
 func New(o Options) *Server {
-	s := &Server{Options: o, tokenFields: fields{
-		"grant_type": one, "client_id": one, "client_secret": one,
-		"username": one, "password": one, "realm": one, "scope": one, "audience": many,
+	s := &Server{Options: o, tokenFields: withClient(fields{
+		"grant_type": one, "username": one, "password": one, "realm": one, "scope": one, "audience": many,
 		"acr_values": one, "max_age": one, "mfa_token": one,
-	}}
+	})}
 	for _, f := range o.Verifier.Factors {
 		for _, p := range f.Params() {
 			s.tokenFields[p] = one
