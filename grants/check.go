@@ -90,6 +90,7 @@ func (o Options) wish(ctx context.Context, r request) (wish, error) {
 	if err := w.grant(strings.Fields(r.form.Get("scope")), r.client, api, allowed); err != nil {
 		return wish{}, err
 	}
+	w.demand.Beyond = w.demand.Factors && slices.ContainsFunc(w.scopes, func(s string) bool { return !slices.Contains(api.Scopes, s) })
 	w.audience = []string{api.Audience}
 	if userinfo := UserinfoAudience(o.URL); api.Audience != userinfo && slices.Contains(w.scopes, "openid") {
 		w.audience = append(w.audience, userinfo)

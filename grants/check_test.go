@@ -107,8 +107,8 @@ func TestWish(t *testing.T) {
 		{name: "off and the factors, other spelling", client: off, audience: strings.TrimSuffix(manage, "/"), scope: "openid", refused: fault.FactorOff},
 
 		{name: "mfa audience", client: spa, audience: manage, wantScope: "enroll read:authenticators remove:authenticators", wantAud: manage, demand: mfa.Demand{Factors: true}},
-		{name: "mfa audience without its slash", client: spa, audience: strings.TrimSuffix(manage, "/"), scope: "enroll offline_access", wantScope: "enroll offline_access", wantAud: manage, demand: mfa.Demand{Factors: true}},
-		{name: "mfa audience and openid", client: spa, audience: manage, scope: "enroll openid", wantScope: "enroll openid", wantAud: manage + " " + userinfo, demand: mfa.Demand{Factors: true}},
+		{name: "mfa audience without its slash", client: spa, audience: strings.TrimSuffix(manage, "/"), scope: "enroll offline_access", wantScope: "enroll offline_access", wantAud: manage, demand: mfa.Demand{Factors: true, Beyond: true}},
+		{name: "mfa audience and openid", client: spa, audience: manage, scope: "enroll openid", wantScope: "enroll openid", wantAud: manage + " " + userinfo, demand: mfa.Demand{Factors: true, Beyond: true}},
 		{name: "mfa audience of another gateway", client: spa, audience: "https://login.example.test.evil/mfa/", refused: fault.UnknownAudience},
 		{name: "an API without its slash", client: spa, audience: strings.TrimSuffix(things, "/"), refused: fault.UnknownAudience},
 		{name: "unknown audience", client: spa, audience: "https://nowhere.test/", refused: fault.UnknownAudience},

@@ -68,16 +68,16 @@ func answer(out fosite.AccessResponder, tokens record.Tokens) {
 	}
 }
 
-// refused records a first factor that did not hold. Nobody is named: an unknown user
-// and a wrong password look the same here too (R24).
-func (i issuing) refused(ctx context.Context, r request, cause error) error {
+// refused records a first factor that did not hold, and whose it was if somebody was
+// named. The answer does not tell an unknown user from a wrong password (R24).
+func (i issuing) refused(ctx context.Context, r request, subject string, cause error) error {
 	kind := fault.Of(cause)
 	if kind != fault.WrongPassword && kind != fault.UserBlocked {
 		return cause
 	}
 	err := i.Verifier.Audit.Append(ctx, audit.Event{
 		At: i.Verifier.Now().UTC(), Type: audit.PasswordRefused, Reason: kind.Error(),
-		Client: r.client.ID, Grant: r.grant, Address: r.session.Address,
+		Subject: subject, Client: r.client.ID, Grant: r.grant, Address: r.session.Address,
 	})
 	if err != nil {
 		return fault.Because(fault.Unavailable, err)

@@ -66,7 +66,7 @@ func (p *Password) HandleTokenEndpointRequest(ctx context.Context, ar fosite.Acc
 	}
 	who, err := p.Users.Verify(ctx, c)
 	if err != nil {
-		return p.refused(ctx, r, err)
+		return p.refused(ctx, r, who.User.ID, err)
 	}
 	r.session.clearance, err = p.Verifier.Begin(ctx, mfa.Login{
 		Subject:  who.User.ID,
@@ -75,7 +75,7 @@ func (p *Password) HandleTokenEndpointRequest(ctx context.Context, ar fosite.Acc
 		Grant:    r.grant,
 		Scopes:   w.scopes,
 		Audience: w.audience,
-		Proofs:   []record.Proof{{Methods: slices.Clone(who.Methods), At: who.At}},
+		Proofs:   []record.Proof{{Methods: slices.Clone(who.Methods), At: who.At, PasswordAt: who.User.PasswordAt}},
 		Address:  r.session.Address,
 	}, w.demand)
 	return err

@@ -41,6 +41,8 @@ type Gateway struct {
 	stores *stores
 	signer *signer.Signer
 	tenant atomic.Pointer[string] // its name, as authenticator apps show it
+
+	stopping atomic.Bool
 }
 
 // New opens the stores, migrates the database, applies the tenant files and makes
@@ -88,7 +90,16 @@ func (g *Gateway) start(ctx context.Context, ring *secret.Ring) error {
 		return fmt.Errorf("load the signing keys: %w", err)
 	}
 	g.Public = g.compose(ring, users).Handler()
-	g.Management = server.ManagementHandler(g.stores.sql.Ping, g.stores.state.Ping)
+	g.Management = server.ManagementHandler(g.staying, g.stores.sql.Ping, g.stores.state.Ping)
+	return nil
+}
+
+// staying fails once the gateway stops, so that whoever sends it requests looks for
+// another one.
+func (g *Gateway) staying(context.Context) error {
+	if g.stopping.Load() {
+		return errors.New("stopping")
+	}
 	return nil
 }
 
@@ -152,7 +163,7 @@ func (g *Gateway) compose(ring *secret.Ring, users identity.Verifier) *server.Se
 		Provider: oauth.NewProvider(clients, grants.NewPassword(options), grants.NewMFA(options),
 			grants.NewClientCredentials(options, issuer)),
 		Clients: clients, Verifier: verifier, Registrar: mfa.NewRegistrar(domain),
-		Issuer: issuer, Users: sql, Origins: sql, JWKS: g.signer.JWKS, Kinds: c.Errors.MFARequirements,
+		Issuer: issuer, Users: sql, Sessions: sql, Origins: sql, JWKS: g.signer.JWKS, Kinds: c.Errors.MFARequirements,
 		Log: g.Log, Now: g.Now,
 	})
 }

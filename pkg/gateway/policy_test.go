@@ -323,7 +323,11 @@ func TestEndedInTheMiddle(t *testing.T) {
 		}
 		w.Clock.Wind(30 * time.Second)
 		refused(t, w.Token(t, with("kiosk", "grant_type", gatewaytest.GrantOTP, "mfa_token", token, "otp", w.Code(t, alice.Seed, 0))...),
-			http.StatusUnauthorized, "unsupported_challenge_type", notEnrolled)
+			http.StatusForbidden, "invalid_grant", malformedToken)
+		// Nor does what the password had reached before enroll another factor.
+		refused(t, w.Associate(t, token, anOTP), http.StatusUnauthorized, "invalid_grant", badBearer)
+		refused(t, w.Authenticators(t, token), http.StatusUnauthorized, "invalid_grant", badBearer)
+		refused(t, w.Form(t, "/mfa/challenge", with("kiosk", "mfa_token", token)...), http.StatusForbidden, "invalid_grant", malformedToken)
 
 		// A client is refused on every gateway within a second or so, whatever it asks.
 		token = ask(t, w, "web", "carol")
@@ -380,8 +384,12 @@ func TestRestart(t *testing.T) {
 		alice := w.Enroll(t, "alice")
 		admin := w.Administer(t)
 		open := ask(t, w, "spa", "alice")
-		before := w.Login(t, "carol", gatewaytest.Password, "scope", "openid").Want(t, http.StatusOK, "")
+		old := w.Login(t, "carol", gatewaytest.Password, "scope", "openid").Want(t, http.StatusOK, "")
 		setPassword(t, w, admin, "auth0|carol", "another password altogether")
+		if r := userinfo(t, w, old.Text("access_token")); r.Status != http.StatusUnauthorized {
+			t.Errorf("a token of the old password: %d %s", r.Status, r.Body)
+		}
+		before := w.Login(t, "carol", "another password altogether", "scope", "openid").Want(t, http.StatusOK, "")
 		for _, err := range []error{
 			admin.SetUserBlocked(t.Context(), "auth0|bob", true, event(w)),
 			admin.SetClientDisabled(t.Context(), "legacy", true, event(w)),

@@ -114,3 +114,30 @@ func TestFirstEnrollmentOnce(t *testing.T) {
 		}))
 	})
 }
+
+// However many associations arrive at once for one mfa_token, the limit holds, and
+// recovery codes come with exactly one of them (section 4.4).
+func TestAssociationsAtOnce(t *testing.T) {
+	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
+		token := w.Token(t, "grant_type", "password", "client_id", "web", "client_secret", gatewaytest.Secret,
+			"username", "carol", "password", gatewaytest.Password).Want(t, http.StatusForbidden, "mfa_required").Text("mfa_token")
+		made, codes := 0, 0
+		for _, r := range gatewaytest.Race(20, func(int) gatewaytest.Reply {
+			return w.Associate(t, token, map[string]any{"authenticator_types": []string{"otp"}})
+		}) {
+			switch r.Status {
+			case http.StatusOK:
+				made++
+			case http.StatusTooManyRequests:
+			default:
+				t.Errorf("%d %s", r.Status, r.Body)
+			}
+			if _, ok := r.JSON["recovery_codes"]; ok {
+				codes++
+			}
+		}
+		if made < 1 || made > 10 || codes != 1 {
+			t.Errorf("%d associations and %d sets of recovery codes, want at most 10 and one", made, codes)
+		}
+	})
+}

@@ -81,8 +81,10 @@ func (g *Gateway) Serve(ctx context.Context, public, management net.Listener) er
 	return err
 }
 
-// stop lets the requests under way finish; ctx has ended.
+// stop says at /readyz that no more requests are wanted, and lets those under way
+// finish; ctx has ended.
 func (g *Gateway) stop(ctx context.Context, servers []*http.Server) error {
+	g.stopping.Store(true)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	var errs []error
@@ -101,10 +103,8 @@ func (g *Gateway) httpServer(h http.Handler) *http.Server {
 }
 
 // changed follows what another node, or the command line, changed in the database.
-func (g *Gateway) changed(ctx context.Context) {
-	if err := errors.Join(g.signer.Reload(ctx), g.named(ctx)); err != nil {
-		g.Log.ErrorContext(ctx, "a change could not be followed", slog.Any("cause", err))
-	}
+func (g *Gateway) changed(ctx context.Context) error {
+	return errors.Join(g.signer.Reload(ctx), g.named(ctx))
 }
 
 // sweep removes what is over, once a minute.

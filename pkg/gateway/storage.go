@@ -41,6 +41,9 @@ func openStores(ctx context.Context, o Options, ring *secret.Ring) (*stores, err
 		return nil, errors.Join(err, s.close())
 	}
 	if o.Config.Redis.Embedded() {
+		if err := s.sql.Exclusive(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("redis.url is embedded:, which takes one gateway; use Redis for more: %w", err), s.close())
+		}
 		s.state = memory.New(memory.Options{Now: o.Now})
 	} else if s.state, err = openRedis(ctx, o); err != nil {
 		return nil, errors.Join(err, s.close())

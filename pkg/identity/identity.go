@@ -25,6 +25,7 @@ type User struct {
 	Name          string
 	Blocked       bool
 	UpdatedAt     time.Time
+	PasswordAt    time.Time // when the password was set; zero where it is not the gateway's
 }
 
 // Credentials are what somebody presents as a first factor.
@@ -42,7 +43,8 @@ type Identity struct {
 }
 
 // Verifier checks a first factor. It may create the user it returns (an upstream
-// directory). It fails with fault.WrongPassword, fault.UserBlocked (only after the
+// directory). With a refusal comes the user that was named, if there is one: for the
+// record, never for the answer (R24). It fails with fault.WrongPassword, fault.UserBlocked (only after the
 // right password), fault.Overloaded or fault.Unavailable.
 type Verifier interface {
 	Verify(ctx context.Context, c Credentials) (Identity, error)

@@ -102,10 +102,10 @@ func (p *Passwords) Verify(ctx context.Context, c Credentials) (Identity, error)
 		return Identity{}, err
 	}
 	if form < 0 || unusable(c.Password.Reveal()) != "" {
-		return Identity{}, fault.WrongPassword
+		return Identity{User: user}, fault.WrongPassword
 	}
 	if user.Blocked {
-		return Identity{}, fault.UserBlocked
+		return Identity{User: user}, fault.UserBlocked
 	}
 	if last := len(forms) - 1; stored.params != p.params || form != last {
 		p.upgrade(ctx, user.ID, hash, forms[last])

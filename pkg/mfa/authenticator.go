@@ -2,6 +2,7 @@ package mfa
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -84,6 +85,10 @@ func Enrolled(all []Authenticator) bool {
 	return slices.ContainsFunc(all, func(a Authenticator) bool { return a.Active() && a.Type != RecoveryCode })
 }
 
+// ErrChanged says that a subject's authenticators are not those any more that something
+// was decided on.
+var ErrChanged = errors.New("the authenticators have changed meanwhile")
+
 // AuthenticatorStore keeps authenticators. An error from it never means that there
 // are none.
 type AuthenticatorStore interface {
@@ -91,8 +96,13 @@ type AuthenticatorStore interface {
 	// first, without those that were deleted or whose pending time is over.
 	Authenticators(ctx context.Context, subject string, now time.Time) ([]Authenticator, error)
 	// Associate adds pending authenticators of one subject and the audit event, all or
-	// none. Codes of an authenticator are stored with it.
-	Associate(ctx context.Context, pending []Authenticator, e audit.Event) error
+	// none, if the subject still has what was seen; else it fails with ErrChanged.
+	// Codes of an authenticator are stored with it.
+	Associate(ctx context.Context, seen, pending []Authenticator, e audit.Event) error
+	// Alive reports whether a transaction may still be used: that it was not finished,
+	// and its subject is neither gone nor blocked and has the password that was proved.
+	// The state store may know it all the same, for it is not the one that decides.
+	Alive(ctx context.Context, t Transaction) (bool, error)
 	// Account returns the name that an authenticator app shows for the subject. It
 	// fails with fault.NotFound or fault.UserBlocked.
 	Account(ctx context.Context, subject string) (string, error)

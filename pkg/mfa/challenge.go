@@ -37,9 +37,15 @@ func (v *Verifier) Challenge(ctx context.Context, r ChallengeRequest) (map[strin
 	if err != nil {
 		return nil, err
 	}
+	if err := v.alive(ctx, t); err != nil {
+		return nil, err
+	}
 	all, err := v.Authenticators.Authenticators(ctx, t.Login.Subject, v.now())
 	if err != nil {
 		return nil, fault.Because(fault.Unavailable, fmt.Errorf("challenge: %w", err))
+	}
+	if t.reset(all) {
+		return nil, fault.MalformedMFAToken
 	}
 	if !Enrolled(all) {
 		return nil, fault.AssociationRequired

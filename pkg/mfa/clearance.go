@@ -27,5 +27,13 @@ func (c Clearance) Consumes() []record.Consumption { return c.consumes }
 // Reply holds further members of the token answer, a new recovery code for example.
 func (c Clearance) Reply() map[string]any { return c.reply }
 
-// cleared is a clearance without a second factor.
-func cleared(l Login) Clearance { return Clearance{login: l, valid: true} }
+// cleared is a clearance without a second factor. Unless the client asks nobody for
+// one, it holds only while the subject has none: that is looked at again, under a lock,
+// as the tokens are issued.
+func cleared(l Login, d Demand) Clearance {
+	c := Clearance{login: l, valid: true}
+	if d.Mode != record.MFAOff {
+		c.consumes = []record.Consumption{record.NoFactor{}}
+	}
+	return c
+}

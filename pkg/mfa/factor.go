@@ -18,6 +18,13 @@ type Factor interface {
 	Verify(ctx context.Context, a Authenticator, p Proof) (Verified, error)
 }
 
+// A Structured factor takes some of its parameters as JSON objects.
+type Structured interface {
+	Factor
+	// Objects names those of Params that are objects; their proof is raw JSON.
+	Objects() []string
+}
+
 // Proof is what the client sends to prove an authenticator, by parameter name. A
 // parameter that a factor declares as an object arrives as raw JSON.
 type Proof map[string]secret.Text
@@ -57,6 +64,7 @@ type Companion interface {
 // Enrolling is a request to enroll.
 type Enrolling struct {
 	Subject string
+	Handle  string // what it is associated under, for a code that only this may confirm
 	Account string // as an authenticator app shows it
 	Channel string // the first oob_channels entry; empty for otp
 	Params  map[string]string

@@ -12,6 +12,7 @@ type Demand struct {
 	Mode    record.MFAMode // the client's
 	Scopes  bool           // one of the granted scopes is among its API's mfa_scopes
 	Factors bool           // the audience is /mfa/: the token could change factors
+	Beyond  bool           // and more than that audience's own scopes is granted
 	ACR     bool           // acr_values asks for multi-factor
 	MaxAge  bool           // max_age was sent: the authentication must be a fresh one
 }
@@ -29,11 +30,13 @@ func (d Demand) Check() error {
 // asked for unless the client's explicit "off" says otherwise (R2).
 func (d Demand) needs(enrolled bool) bool {
 	switch {
-	case d.Factors:
+	case d.Scopes, d.ACR:
+		return true
+	case d.Factors && !d.Beyond:
 		// Without a factor the token can do no more than the mfa_token that would be
 		// handed out instead of it: enroll the first one (Auth0 MFA API, 3.3).
 		return enrolled
-	case d.Scopes, d.ACR, d.Mode == record.MFARequired:
+	case d.Mode == record.MFARequired:
 		return true
 	case d.Mode == record.MFAOff:
 		return false

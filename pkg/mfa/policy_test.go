@@ -35,12 +35,12 @@ var policy = []struct {
 		func(s situation) bool { return s.Mode == record.MFAOff }, ""},
 	{"an enrolled user is always asked (R2)",
 		func(s situation) bool { return s.enrolled }, fault.MFARequired},
-	{"without a factor a token for /mfa/ can only enroll the first one (Auth0 MFA API, 3.3)",
-		func(s situation) bool { return s.Factors }, ""},
-	{"required asks everybody",
-		func(s situation) bool { return s.Mode == record.MFARequired }, fault.MFARequired},
 	{"mfa_scopes and acr_values ask everybody",
 		func(s situation) bool { return s.Scopes || s.ACR }, fault.MFARequired},
+	{"without a factor a token for /mfa/ and no more can only enroll the first one (Auth0 MFA API, 3.3)",
+		func(s situation) bool { return s.Factors && !s.Beyond }, ""},
+	{"required asks everybody",
+		func(s situation) bool { return s.Mode == record.MFARequired }, fault.MFARequired},
 	{"nobody else is asked",
 		func(situation) bool { return true }, ""},
 }
@@ -54,7 +54,9 @@ func situations() (all []situation) {
 				for _, factors := range both {
 					for _, acr := range both {
 						for _, age := range both {
-							all = append(all, situation{enrolled, mfa.Demand{Mode: mode, Scopes: scopes, Factors: factors, ACR: acr, MaxAge: age}})
+							for _, beyond := range both {
+								all = append(all, situation{enrolled, mfa.Demand{Mode: mode, Scopes: scopes, Factors: factors, Beyond: beyond, ACR: acr, MaxAge: age}})
+							}
 						}
 					}
 				}
@@ -205,14 +207,20 @@ func TestBegin(t *testing.T) {
 	}
 }
 
-// TestBeginWithoutFactor: a clearance without a second factor proves and uses up
-// nothing more than the login did.
+// TestBeginWithoutFactor: a clearance without a second factor proves nothing more than
+// the login did, and holds while there is none.
 func TestBeginWithoutFactor(t *testing.T) {
 	w := newWorld(t)
 	l := w.login(mira)
 	c, err := w.Begin(t.Context(), l, mfa.Demand{Mode: record.MFAEnrolled})
-	if err != nil || !c.Valid() || !reflect.DeepEqual(c.Login(), l) || c.Consumes() != nil || c.Reply() != nil {
+	if err != nil || !c.Valid() || !reflect.DeepEqual(c.Login(), l) || c.Reply() != nil {
 		t.Errorf("%+v, %v", c, err)
+	}
+	if got := c.Consumes(); !reflect.DeepEqual(got, []record.Consumption{record.NoFactor{}}) {
+		t.Errorf("consumes %+v: a factor that is enrolled meanwhile would not be asked for", got)
+	}
+	if off, err := w.Begin(t.Context(), l, mfa.Demand{Mode: record.MFAOff}); err != nil || off.Consumes() != nil {
+		t.Errorf("off: %+v, %v", off, err)
 	}
 	if err := w.Finish(t.Context(), c, nil); err != nil {
 		t.Error(err)

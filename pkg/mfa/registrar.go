@@ -33,10 +33,12 @@ type Credential struct {
 	Subject string
 	Client  string
 	Handle  string // the transaction or access token id; only it may confirm what it associates
-	// Transaction is set for an mfa_token: it may enroll the first authenticator and
-	// nothing more. Otherwise the credential is an access token for /mfa/, which was
-	// issued with the strongest enrolled factor.
-	Transaction bool
+	// Transaction is the one of an mfa_token: it may enroll the first authenticator and
+	// nothing more. Otherwise the credential is an access token for /mfa/.
+	Transaction *Transaction
+	// Strong is set when the session behind an access token proved a second factor. A
+	// token that was issued before its user had any is weak, and stays so (R6).
+	Strong bool
 }
 
 // Credential reads an mfa_token that came as a bearer token; the client is the one
@@ -50,13 +52,16 @@ func (r *Registrar) Credential(ctx context.Context, token secret.Text) (Credenti
 		return Credential{}, fault.MFATokenExpired
 	}
 	t, err := r.load(ctx, h)
+	if err == nil {
+		err = r.alive(ctx, t)
+	}
 	if errors.Is(err, fault.MalformedMFAToken) {
 		return Credential{}, fault.BadBearer
 	}
 	if err != nil {
 		return Credential{}, err
 	}
-	return Credential{Subject: t.Login.Subject, Client: t.Login.Client, Handle: t.ID, Transaction: true}, nil
+	return Credential{Subject: t.Login.Subject, Client: t.Login.Client, Handle: t.ID, Transaction: &t}, nil
 }
 
 // List returns the subject's authenticators, active and pending, oldest first.
@@ -64,6 +69,9 @@ func (r *Registrar) List(ctx context.Context, c Credential) ([]Authenticator, er
 	all, err := r.Authenticators.Authenticators(ctx, c.Subject, r.now())
 	if err != nil {
 		return nil, fault.Because(fault.Unavailable, fmt.Errorf("list authenticators: %w", err))
+	}
+	if c.Transaction != nil && c.Transaction.reset(all) {
+		return nil, fault.BadBearer
 	}
 	return all, nil
 }
@@ -77,21 +85,12 @@ type Association struct {
 }
 
 // Associate makes a pending authenticator and returns the members of the answer. With
-// the subject's first one come recovery codes.
+// the subject's first one come recovery codes. What others associate for the subject at
+// the same moment is seen: then everything is decided again.
 func (r *Registrar) Associate(ctx context.Context, c Credential, a Association) (map[string]any, error) {
 	f, channel, err := r.enroller(a)
 	if err != nil {
 		return nil, err
-	}
-	all, err := r.List(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	if c.Transaction && Enrolled(all) {
-		return nil, fault.AlreadyEnrolled
-	}
-	if pending(all) >= pendingLimit {
-		return nil, &fault.Details{Kind: fault.TooManyAttempts, RetryAfter: r.Enrolling}
 	}
 	account, err := r.Authenticators.Account(ctx, c.Subject)
 	if errors.Is(err, fault.NotFound) || errors.Is(err, fault.UserBlocked) {
@@ -100,7 +99,28 @@ func (r *Registrar) Associate(ctx context.Context, c Credential, a Association) 
 	if err != nil {
 		return nil, fault.Because(fault.Unavailable, fmt.Errorf("associate: %w", err))
 	}
-	e := Enrolling{Subject: c.Subject, Account: account, Channel: channel, Params: a.Params}
+	e := Enrolling{Subject: c.Subject, Handle: c.Handle, Account: account, Channel: channel, Params: a.Params}
+	for range pendingLimit + 1 { // after that many others the limit is reached
+		reply, err := r.associate(ctx, c, f, e, a.Address)
+		if !errors.Is(err, ErrChanged) {
+			return reply, err
+		}
+	}
+	return nil, &fault.Details{Kind: fault.TooManyAttempts, RetryAfter: r.Enrolling}
+}
+
+// associate decides by what the subject has, and stores only if that is so still.
+func (r *Registrar) associate(ctx context.Context, c Credential, f Enroller, e Enrolling, address string) (map[string]any, error) {
+	all, err := r.List(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if Enrolled(all) && !c.Strong {
+		return nil, fault.AlreadyEnrolled
+	}
+	if pending(all) >= pendingLimit {
+		return nil, &fault.Details{Kind: fault.TooManyAttempts, RetryAfter: r.Enrolling}
+	}
 	made, err := f.Enroll(ctx, e)
 	if err != nil {
 		return nil, fmt.Errorf("associate %s: %w", f.Type(), err)
@@ -108,7 +128,7 @@ func (r *Registrar) Associate(ctx context.Context, c Credential, a Association) 
 	if err := r.accompany(ctx, c, all, e, &made); err != nil {
 		return nil, err
 	}
-	if err := r.keep(ctx, c, a, made.Authenticators); err != nil {
+	if err := r.keep(ctx, c, all, made.Authenticators, address); err != nil {
 		return nil, err
 	}
 	return made.Reply, nil
@@ -159,10 +179,10 @@ func (r *Registrar) accompany(ctx context.Context, c Credential, all []Authentic
 	return nil
 }
 
-// keep stores what enrolling made, pending.
-func (r *Registrar) keep(ctx context.Context, c Credential, a Association, made []Authenticator) error {
+// keep stores what enrolling made, pending, beside what was seen.
+func (r *Registrar) keep(ctx context.Context, c Credential, seen, made []Authenticator, address string) error {
 	now := r.now()
-	e := audit.Event{At: now, Type: audit.Associated, Success: true, Subject: c.Subject, Client: c.Client, Address: a.Address}
+	e := audit.Event{At: now, Type: audit.Associated, Success: true, Subject: c.Subject, Client: c.Client, Address: address}
 	for i := range made {
 		m := &made[i]
 		m.Subject, m.Handle, m.Origin = c.Subject, c.Handle, "mfa_api"
@@ -173,7 +193,7 @@ func (r *Registrar) keep(ctx context.Context, c Credential, a Association, made 
 		}
 		e.Authenticators = append(e.Authenticators, m.ID)
 	}
-	if err := r.Authenticators.Associate(ctx, made, e); err != nil {
+	if err := r.Authenticators.Associate(ctx, seen, made, e); err != nil {
 		return fault.Because(fault.Unavailable, fmt.Errorf("associate: %w", err))
 	}
 	return nil

@@ -19,7 +19,7 @@ import (
 )
 
 // access is the credential of an access token for /mfa/.
-var access = mfa.Credential{Subject: mira, Client: web, Handle: "jti-1"}
+var access = mfa.Credential{Subject: mira, Client: web, Handle: "jti-1", Strong: true}
 
 // TestCredential: an mfa_token as a bearer token stands for its user and client, and
 // says why it does not (Auth0 MFA API, 4.1).
@@ -32,9 +32,12 @@ func TestCredential(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := mfa.Credential{Subject: mira, Client: web, Handle: h.ID, Transaction: true}
-	if got, err := w.registrar.Credential(t.Context(), token); err != nil || got != want {
-		t.Errorf("%+v, %v, want %+v", got, err, want)
+	got, err := w.registrar.Credential(t.Context(), token)
+	if err != nil || got.Transaction == nil || got.Transaction.ID != h.ID || !got.Transaction.Enrolled {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if want := (mfa.Credential{Subject: mira, Client: web, Handle: h.ID, Transaction: got.Transaction}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 	bad := func(name string, w *world, token secret.Text, want fault.Kind) {
 		t.Helper()
@@ -149,6 +152,11 @@ func TestAlreadyEnrolled(t *testing.T) {
 	if !reflect.DeepEqual(w.all(mira), before) {
 		t.Error("something was stored all the same")
 	}
+	weak := access
+	weak.Strong = false
+	if _, err := w.registrar.Associate(t.Context(), weak, mfa.Association{Wanted: []string{"otp"}}); fault.Of(err) != fault.AlreadyEnrolled {
+		t.Errorf("with an access token from before there was a factor (R6): %v, want already_enrolled", err)
+	}
 	if _, err := w.registrar.Associate(t.Context(), access, mfa.Association{Wanted: []string{"otp"}}); err != nil {
 		t.Errorf("with an access token: %v", err)
 	}
@@ -215,7 +223,7 @@ func TestAssociateChannel(t *testing.T) {
 	answer, err := w.registrar.Associate(t.Context(), access, mfa.Association{
 		Wanted: []string{"oob"}, Channels: []string{"sms", "voice"}, Params: params,
 	})
-	want := mfa.Enrolling{Subject: mira, Account: "mira@example.com", Channel: "sms", Params: params}
+	want := mfa.Enrolling{Subject: mira, Handle: access.Handle, Account: "mira@example.com", Channel: "sms", Params: params}
 	if err != nil || !reflect.DeepEqual(asked, want) || answer["oob_code"] != "x" || answer["recovery_codes"] == nil {
 		t.Errorf("asked for %+v, answer %v, %v", asked, answer, err)
 	}
@@ -292,8 +300,8 @@ type readOnly struct {
 	down mfatest.Down
 }
 
-func (r readOnly) Associate(ctx context.Context, all []mfa.Authenticator, e audit.Event) error {
-	return r.down.Associate(ctx, all, e)
+func (r readOnly) Associate(ctx context.Context, seen, all []mfa.Authenticator, e audit.Event) error {
+	return r.down.Associate(ctx, seen, all, e)
 }
 
 // otpless is a phone in the place of one-time passwords.

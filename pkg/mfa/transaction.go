@@ -28,17 +28,25 @@ type Login struct {
 	Session       string         `json:"session,omitempty"` // a session in hand, when stepping up
 	Address       string         `json:"address,omitempty"`
 	KeyThumbprint string         `json:"jkt,omitempty"` // RFC 9449: the key that must finish it
+	// Continuation is the origin's own, opaque here: what it goes on with once the login
+	// is cleared.
+	Continuation json.RawMessage `json:"continuation,omitempty"`
 }
 
 // Transaction is the state between "first factor right" and "tokens issued"; its
 // handle is the mfa_token.
 type Transaction struct {
-	ID           string          `json:"id"` // derived from the mfa_token, which is stored nowhere
-	Login        Login           `json:"login"`
-	Continuation json.RawMessage `json:"continuation,omitempty"` // the origin's own, opaque here
-	CreatedAt    time.Time       `json:"created_at"`
-	ExpiresAt    time.Time       `json:"expires_at"`
+	ID        string    `json:"id"` // derived from the mfa_token, which is stored nowhere
+	Login     Login     `json:"login"`
+	Enrolled  bool      `json:"enrolled"` // the subject had a factor when it began
+	CreatedAt time.Time `json:"created_at"`
+	ExpiresAt time.Time `json:"expires_at"`
 }
+
+// reset reports whether the subject had a factor when the transaction began and has
+// none any more. Then somebody took the factors away, and what the password alone had
+// reached is over: it must not enroll another one (D.5, invariant 3).
+func (t Transaction) reset(all []Authenticator) bool { return t.Enrolled && !Enrolled(all) }
 
 // Expired reports whether the transaction is over at the given moment.
 func (t Transaction) Expired(now time.Time) bool { return !now.Before(t.ExpiresAt) }

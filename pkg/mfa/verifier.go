@@ -49,12 +49,12 @@ func (v *Verifier) Begin(ctx context.Context, l Login, d Demand) (Clearance, err
 		return Clearance{}, fault.Because(fault.Unavailable, fmt.Errorf("begin: %w", err))
 	}
 	if !d.needs(Enrolled(all)) {
-		return cleared(l), nil
+		return cleared(l, d), nil
 	}
 	if d.Mode == record.MFAOff {
 		return Clearance{}, fault.FactorOff
 	}
-	token, err := v.open(ctx, l)
+	token, err := v.open(ctx, l, Enrolled(all))
 	if err != nil {
 		return Clearance{}, err
 	}
@@ -66,13 +66,13 @@ func (v *Verifier) Begin(ctx context.Context, l Login, d Demand) (Clearance, err
 }
 
 // open begins a transaction and returns its mfa_token.
-func (v *Verifier) open(ctx context.Context, l Login) (secret.Text, error) {
+func (v *Verifier) open(ctx context.Context, l Login, enrolled bool) (secret.Text, error) {
 	now := v.now()
 	token, handle, err := v.Handles.Make(l.Client, now.Add(v.Lifetime))
 	if err != nil {
 		return secret.Text{}, err
 	}
-	t := Transaction{ID: handle.ID, Login: l, CreatedAt: now, ExpiresAt: handle.ExpiresAt}
+	t := Transaction{ID: handle.ID, Login: l, Enrolled: enrolled, CreatedAt: now, ExpiresAt: handle.ExpiresAt}
 	if err := v.Transactions.CreateTransaction(ctx, t); err != nil {
 		return secret.Text{}, fault.Because(fault.Unavailable, fmt.Errorf("open a transaction: %w", err))
 	}
@@ -115,6 +115,9 @@ func (v *Verifier) Verify(ctx context.Context, a Attempt) (Clearance, error) {
 	if err != nil {
 		return Clearance{}, fault.Because(fault.Unavailable, fmt.Errorf("verify: %w", err))
 	}
+	if t.reset(all) {
+		return Clearance{}, fault.MalformedMFAToken
+	}
 	tried, err := candidates(all, t.ID, a.Type, v.now())
 	if err != nil {
 		return Clearance{}, err
@@ -151,6 +154,19 @@ func (o Options) load(ctx context.Context, h Handle) (Transaction, error) {
 		return Transaction{}, fault.Because(fault.Unavailable, fmt.Errorf("load a transaction: %w", err))
 	}
 	return t, nil
+}
+
+// alive refuses a transaction that is over though the state store has it still. Issuing
+// looks at the same things itself, so a poll does not have to.
+func (o Options) alive(ctx context.Context, t Transaction) error {
+	ok, err := o.Authenticators.Alive(ctx, t)
+	if err != nil {
+		return fault.Because(fault.Unavailable, fmt.Errorf("look at a transaction: %w", err))
+	}
+	if !ok {
+		return fault.MalformedMFAToken
+	}
+	return nil
 }
 
 func (o Options) factor(t AuthenticatorType) (Factor, bool) {
@@ -267,14 +283,20 @@ func (v *Verifier) clear(t Transaction, a Attempt, proved Authenticator, got Ver
 	}
 }
 
+// endTimeout bounds how long an answer waits for the state store to forget.
+const endTimeout = 500 * time.Millisecond
+
 // Finish ends a clearance once it was issued, or failed to be: issued is the error of
 // issuing, and is returned. Of several that raced for the same proof the losers are
 // recorded here; they count as no guess.
 func (v *Verifier) Finish(ctx context.Context, c Clearance, issued error) error {
 	if issued == nil {
 		if c.transaction != "" {
-			// The fence in SQL has ended the transaction already; forgetting it here only
-			// saves the state store the wait, so a failure changes nothing.
+			// The fence in SQL has ended the transaction already. Forgetting it keeps the
+			// token from listing authenticators, also when the client has hung up; a
+			// failure changes nothing else.
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+			defer cancel()
 			_ = v.Transactions.EndTransaction(ctx, c.transaction)
 		}
 		return nil

@@ -304,8 +304,8 @@ func TestPendingSeedIsNoFactor(t *testing.T) {
 	if got := w.store.Failures(mira); got != 2 {
 		t.Errorf("%d failures are counted, want 2", got)
 	}
-	if err := w.issue(ready); fault.Of(err) != fault.WrongOTP {
-		t.Errorf("a first proof that came second: %v, want wrong_otp", err)
+	if err := w.issue(ready); fault.Of(err) != fault.MalformedMFAToken {
+		t.Errorf("a first proof that came second: %v, want malformed_mfa_token", err)
 	}
 	if apps := slices.DeleteFunc(w.all(mira), func(a mfa.Authenticator) bool { return a.Type != mfa.OTP || !a.Active() }); len(apps) != 1 {
 		t.Errorf("%d apps are active, want the user's", len(apps))

@@ -17,6 +17,7 @@ type Access struct {
 	ID      string
 	Subject string
 	Client  string
+	Session string
 	Scopes  []string
 }
 
@@ -63,7 +64,7 @@ func (i *Issuer) Read(ctx context.Context, token secret.Text, audience string) (
 	if err := i.alive(ctx, c); err != nil {
 		return Access{}, err
 	}
-	return Access{ID: c.ID, Subject: c.Subject, Client: c.Client, Scopes: strings.Fields(c.Scope)}, nil
+	return Access{ID: c.ID, Subject: c.Subject, Client: c.Client, Session: c.Session, Scopes: strings.Fields(c.Scope)}, nil
 }
 
 // verify checks what an access token of this gateway says of itself.

@@ -21,7 +21,8 @@ func TestReadOwnTokens(t *testing.T) {
 				t.Fatal(err)
 			}
 			got, err := i.Read(t.Context(), tokens.Access, manage)
-			want := Access{ID: h.issued[len(h.issued)-1].Access.ID, Subject: "auth0|alice", Client: "spa", Scopes: []string{"openid", "enroll"}}
+			last := h.issued[len(h.issued)-1]
+			want := Access{ID: last.Access.ID, Subject: "auth0|alice", Client: "spa", Session: last.Session.ID, Scopes: []string{"openid", "enroll"}}
 			if err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("%s %v: %+v, %v", dialect, audience, got, err)
 			}

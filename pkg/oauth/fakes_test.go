@@ -122,7 +122,11 @@ func (*house) Authenticators(context.Context, string, time.Time) ([]mfa.Authenti
 	return nil, nil
 }
 
-func (*house) Associate(context.Context, []mfa.Authenticator, audit.Event) error { return errDown }
+func (*house) Associate(_ context.Context, _, _ []mfa.Authenticator, _ audit.Event) error {
+	return errDown
+}
+
+func (*house) Alive(context.Context, mfa.Transaction) (bool, error) { return false, errDown }
 
 func (*house) Account(context.Context, string) (string, error) { return "", errDown }
 

@@ -49,6 +49,13 @@ type CodeUse struct {
 // Spent reports a recovery code that was used before.
 func (CodeUse) Spent() fault.Kind { return fault.UsedRecoveryCode }
 
+// NoFactor lets tokens be issued for a password alone only while the subject has no
+// active authenticator: one that was enrolled since must be asked for.
+type NoFactor struct{}
+
+// Spent asks the client to come again: then the factor is demanded.
+func (NoFactor) Spent() fault.Kind { return fault.Unavailable }
+
 // Confirmation activates a pending authenticator, its twins (same group) and the
 // recovery codes that were associated under the same handle.
 type Confirmation struct {
@@ -58,7 +65,7 @@ type Confirmation struct {
 }
 
 // Spent reports a confirmation that lost against another enrollment.
-func (Confirmation) Spent() fault.Kind { return fault.WrongOTP }
+func (Confirmation) Spent() fault.Kind { return fault.MalformedMFAToken }
 
 // AccessToken is what is kept of an issued access token.
 type AccessToken struct {
@@ -123,6 +130,13 @@ type Redeemer interface {
 	// Redeem reports whether it was the first to end this, of any number of concurrent
 	// ones on any number of nodes. What it ended stays so until it expires.
 	Redeem(ctx context.Context, r Redemption) (bool, error)
+}
+
+// Sessions finds sessions.
+type Sessions interface {
+	// Session returns a session with its proofs, or fault.NotFound when it is unknown or
+	// was revoked.
+	Session(ctx context.Context, id string) (Session, error)
 }
 
 // Tokens are the answer to a finished login.

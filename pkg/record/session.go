@@ -19,6 +19,9 @@ type Proof struct {
 	Methods       []string  `json:"methods"`                 // amr values (RFC 8176)
 	Authenticator string    `json:"authenticator,omitempty"` // empty for the first factor
 	At            time.Time `json:"at"`
+	// PasswordAt is when the password that was proved had been set: issuing compares it
+	// with the one in place. Zero for every other proof, and in a session that is kept.
+	PasswordAt time.Time `json:"password_at,omitzero"`
 }
 
 // Session is a subject's authenticated presence at one client. Tokens, refresh

@@ -113,7 +113,8 @@ func TestSpent(t *testing.T) {
 		{record.Redemption{}, fault.MalformedMFAToken},
 		{record.StepUse{}, fault.UsedOTP},
 		{record.CodeUse{}, fault.UsedRecoveryCode},
-		{record.Confirmation{}, fault.WrongOTP},
+		{record.Confirmation{}, fault.MalformedMFAToken},
+		{record.NoFactor{}, fault.Unavailable},
 	} {
 		if got := tt.consumption.Spent(); got != tt.want {
 			t.Errorf("%T: %q, want %q", tt.consumption, got, tt.want)

@@ -12,6 +12,7 @@ import (
 	"github.com/sallyport/sallyport/grants"
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
 )
 
@@ -48,7 +49,15 @@ func (s *Server) credential(r *http.Request, scope string) (mfa.Credential, erro
 	case !slices.Contains(access.Scopes, scope):
 		return mfa.Credential{}, fault.Param(fault.InsufficientScope, scope)
 	}
-	return mfa.Credential{Subject: access.Subject, Client: access.Client, Handle: access.ID}, nil
+	session, err := s.Sessions.Session(r.Context(), access.Session)
+	if errors.Is(err, fault.NotFound) {
+		return mfa.Credential{}, fault.BadBearer
+	}
+	if err != nil {
+		return mfa.Credential{}, fault.Because(fault.Unavailable, fmt.Errorf("read the session: %w", err))
+	}
+	return mfa.Credential{Subject: access.Subject, Client: access.Client, Handle: access.ID,
+		Strong: record.ACR(session.Proofs) == record.MultiFactor}, nil
 }
 
 // open refuses an mfa_token whose client was disabled since. Of an access token the

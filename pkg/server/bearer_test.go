@@ -168,7 +168,12 @@ func TestChallenge(t *testing.T) {
 		}
 	}
 	w.authenticators = nil
-	rec, got := w.do(t, form("/mfa/challenge", "client_id", "spa", "mfa_token", token))
+	if rec, got := w.do(t, form("/mfa/challenge", "client_id", "spa", "mfa_token", token)); rec.Code != http.StatusForbidden || got["error"] != "invalid_grant" {
+		t.Errorf("the factors were taken away: %d %s", rec.Code, rec.Body)
+	}
+	fresh := w.token(t, form("/oauth/token", "grant_type", "password", "client_id", "web", "client_secret", hushSecret,
+		"username", "alice", "password", hushPassword), http.StatusForbidden, "mfa_token")
+	rec, got := w.do(t, form("/mfa/challenge", "client_id", "web", "client_secret", hushSecret, "mfa_token", fresh))
 	if rec.Code != http.StatusUnauthorized || got["error"] != "association_required" {
 		t.Errorf("not enrolled: %d %s", rec.Code, rec.Body)
 	}

@@ -25,8 +25,9 @@ const (
 type shape int
 
 const (
-	one  shape = iota // repeated: refused (RFC 6749, 3.2)
-	many              // a list, or a parameter that may be repeated (RFC 8707, 2)
+	one    shape = iota // repeated: refused (RFC 6749, 3.2)
+	many                // a list, or a parameter that may be repeated (RFC 8707, 2)
+	object              // a JSON object, handed on as its text; a form carries that text itself
 )
 
 // fields are the parameters that an endpoint knows. All others are ignored, and no

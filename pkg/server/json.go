@@ -72,6 +72,13 @@ func values(raw json.RawMessage, kind shape) ([]string, error) {
 		}
 		return out, nil
 	}
+	if kind == object && raw[0] == '{' {
+		var text bytes.Buffer
+		if json.Compact(&text, raw) != nil {
+			return nil, errJSON("a member is not valid")
+		}
+		return []string{text.String()}, nil
+	}
 	v, err := scalar(raw)
 	return []string{v}, err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/oauth"
+	"github.com/sallyport/sallyport/pkg/record"
 )
 
 // Users finds the subject of /userinfo.
@@ -30,6 +31,7 @@ type Options struct {
 	Registrar *mfa.Registrar
 	Issuer    *oauth.Issuer
 	Users     Users
+	Sessions  record.Sessions
 	JWKS      func() []byte
 	Kinds     bool // send "type" with each listed authenticator (Q3)
 	Log       *slog.Logger
@@ -51,6 +53,11 @@ func New(o Options) *Server {
 	for _, f := range o.Verifier.Factors {
 		for _, p := range f.Params() {
 			s.tokenFields[p] = one
+		}
+		if structured, ok := f.(mfa.Structured); ok {
+			for _, p := range structured.Objects() {
+				s.tokenFields[p] = object
+			}
 		}
 	}
 	return s

@@ -96,6 +96,7 @@ type world struct {
 	transactions   map[string]mfa.Transaction
 	issued         []record.Issuance
 	redeemed       map[string]bool
+	weak           bool  // no session proved a second factor
 	gone           bool  // alice is
 	down           error // of every store
 	hangs          bool  // stores answer when the request's time is over
@@ -109,6 +110,14 @@ func (w *world) reach(ctx context.Context) error {
 		return ctx.Err()
 	}
 	return w.down
+}
+
+func (w *world) Session(ctx context.Context, id string) (record.Session, error) {
+	proofs := []record.Proof{{Methods: []string{"pwd"}}, {Methods: []string{"otp"}}}
+	if w.weak {
+		proofs = proofs[:1]
+	}
+	return record.Session{ID: id, Proofs: proofs}, w.reach(ctx)
 }
 
 func (w *world) Client(_ context.Context, id string) (record.Client, error) {
@@ -181,9 +190,16 @@ func (w *world) Authenticators(ctx context.Context, _ string, _ time.Time) ([]mf
 	return w.authenticators, w.reach(ctx)
 }
 
-func (w *world) Associate(_ context.Context, pending []mfa.Authenticator, _ audit.Event) error {
+func (w *world) Associate(_ context.Context, _, pending []mfa.Authenticator, _ audit.Event) error {
 	w.authenticators = append(w.authenticators, pending...)
 	return w.down
+}
+
+func (w *world) Alive(ctx context.Context, t mfa.Transaction) (bool, error) {
+	w.mu.Lock()
+	redeemed := w.redeemed[t.ID]
+	w.mu.Unlock()
+	return !redeemed && !w.gone, w.reach(ctx)
 }
 
 func (*world) Account(context.Context, string) (string, error) { return "alice@example.test", nil }
@@ -241,7 +257,7 @@ func newWorld(t *testing.T, issuer string) *world {
 	o := grants.Options{Registry: w, Users: w, Verifier: verifier, Issuer: tokens, URL: issuer}
 	w.Server = New(Options{
 		URL: issuer, Provider: oauth.NewProvider(clients, grants.NewPassword(o), grants.NewMFA(o)), Clients: clients,
-		Verifier: verifier, Registrar: mfa.NewRegistrar(domain), Issuer: tokens, Users: w,
+		Verifier: verifier, Registrar: mfa.NewRegistrar(domain), Issuer: tokens, Users: w, Sessions: w,
 		JWKS: newSigner().JWKS, Origins: w, Kinds: true, Log: slog.New(slog.NewJSONHandler(&w.log, nil)), Now: now,
 	})
 	return w

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ func authenticatorTests() map[string]func(*testing.T, *databaseSuite) {
 	return map[string]func(*testing.T, *databaseSuite){
 		"authenticators round trip":            authenticatorRoundTrip,
 		"pending ones end":                     authenticatorExpires,
+		"50 add to what they saw":              associateSeen,
 		"associate all or none":                associateAtomic,
 		"confirmation takes its handle":        confirmationHandle,
 		"confirmation takes twins along":       confirmationTwins,
@@ -72,7 +74,14 @@ func authenticatorExpires(t *testing.T, s *databaseSuite) {
 		t.Errorf("%d authenticators, want 2", n)
 	}
 	late := record.Confirmation{Authenticator: "totp|late", Handle: "h"}
-	s.refuse(t, s.issuance(alice, "late", late), fault.WrongOTP)
+	s.refuse(t, s.issuance(alice, "late", late), fault.MalformedMFAToken)
+	if err := s.a.State.Sweep(t.Context(), s.now()); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(s.a.State.Dump(t), "totp|late") {
+		t.Error("swept at once: a confirmation that waits for a lock would lose its codes")
+	}
+	s.pass(time.Hour)
 	if err := s.a.State.Sweep(t.Context(), s.now()); err != nil {
 		t.Fatal(err)
 	}
@@ -81,11 +90,30 @@ func authenticatorExpires(t *testing.T, s *databaseSuite) {
 	}
 }
 
+// Of many who add to what they saw, one finds it as it was.
+func associateSeen(t *testing.T, s *databaseSuite) {
+	s.enroll(t, alice, "totp|a")
+	seen := s.authenticators(t, alice)
+	var added atomic.Int32
+	atBarrier(func(i int) {
+		pending := []mfa.Authenticator{s.pending("totp|"+numbered(i), alice, "h")}
+		switch err := s.node(i).Authenticators.Associate(t.Context(), seen, pending, s.changed(alice)); {
+		case err == nil:
+			added.Add(1)
+		case !errors.Is(err, mfa.ErrChanged):
+			t.Errorf("associate: %v, want ErrChanged", err)
+		}
+	})
+	if n := added.Load(); n != 1 || len(s.authenticators(t, alice)) != len(seen)+1 {
+		t.Errorf("%d were added, want 1", n)
+	}
+}
+
 func associateAtomic(t *testing.T, s *databaseSuite) {
 	s.enroll(t, alice, "totp|a")
 	before := s.a.State.Dump(t)
 	both := []mfa.Authenticator{s.pending("totp|new", bob, "h"), s.pending("totp|a", bob, "h")}
-	err := s.a.Authenticators.Associate(t.Context(), both, s.changed(bob))
+	err := s.a.Authenticators.Associate(t.Context(), s.authenticators(t, bob), both, s.changed(bob))
 	if err == nil {
 		t.Error("an id was given twice")
 	}
@@ -99,15 +127,15 @@ func confirmationHandle(t *testing.T, s *databaseSuite) {
 	confirm := func(id, handle string) record.Confirmation {
 		return record.Confirmation{Authenticator: id, Handle: handle, First: true}
 	}
-	s.refuse(t, s.issuance(alice, "foreign handle", confirm("totp|a", "other")), fault.WrongOTP)
-	s.refuse(t, s.issuance(bob, "foreign user", confirm("totp|a", "h")), fault.WrongOTP)
-	s.refuse(t, s.issuance(alice, "unknown", confirm("totp|x", "h")), fault.WrongOTP)
+	s.refuse(t, s.issuance(alice, "foreign handle", confirm("totp|a", "other")), fault.MalformedMFAToken)
+	s.refuse(t, s.issuance(bob, "foreign user", confirm("totp|a", "h")), fault.MalformedMFAToken)
+	s.refuse(t, s.issuance(alice, "unknown", confirm("totp|x", "h")), fault.MalformedMFAToken)
 	s.pass(time.Second)
 	s.issue(t, s.issuance(alice, "right", confirm("totp|a", "h"), record.StepUse{Authenticator: "totp|a", Step: 3}))
 	if a := s.authenticators(t, alice)[0]; !a.ConfirmedAt.Equal(s.now()) || a.LastStep != 3 {
 		t.Errorf("confirmed at %v with step %d, want %v and 3", a.ConfirmedAt, a.LastStep, s.now())
 	}
-	s.refuse(t, s.issuance(alice, "twice", record.Confirmation{Authenticator: "totp|a", Handle: "h"}), fault.WrongOTP)
+	s.refuse(t, s.issuance(alice, "twice", record.Confirmation{Authenticator: "totp|a", Handle: "h"}), fault.MalformedMFAToken)
 }
 
 func confirmationTwins(t *testing.T, s *databaseSuite) {
@@ -126,7 +154,7 @@ func confirmationFirst(t *testing.T, s *databaseSuite) {
 	s.associate(t, s.pending("totp|a", alice, "ha"), s.pending("totp|b", alice, "hb"))
 	s.issue(t, s.issuance(alice, "one", record.Confirmation{Authenticator: "totp|a", Handle: "ha", First: true}))
 	second := record.Confirmation{Authenticator: "totp|b", Handle: "hb", First: true}
-	s.refuse(t, s.issuance(alice, "two", second), fault.WrongOTP)
+	s.refuse(t, s.issuance(alice, "two", second), fault.MalformedMFAToken)
 	second.First = false
 	s.issue(t, s.issuance(alice, "two", second))
 }

@@ -20,6 +20,7 @@ func consumeTests() map[string]func(*testing.T, *databaseSuite) {
 		"50 use one step":                raceStep,
 		"50 use one recovery code":       raceCode,
 		"50 confirm from two handles":    raceConfirmation,
+		"no factor, no longer":           noFactorAnyMore,
 		"steps only go up":               stepsGoUp,
 		"a step needs its authenticator": stepNeedsAuthenticator,
 		"a code needs its authenticator": codeNeedsAuthenticator,
@@ -128,12 +129,31 @@ func wantCodes(t *testing.T, s *databaseSuite, id string, want map[string]bool) 
 	t.Errorf("%s is not there", id)
 }
 
+// A password alone is enough only while there is no factor, also when one is enrolled
+// at the same moment: whoever comes second sees the other.
+func noFactorAnyMore(t *testing.T, s *databaseSuite) {
+	s.issue(t, s.issuance(alice, "none", record.NoFactor{}))
+	s.associate(t, s.pending("totp|a", alice, "h"), s.codes("codes|a", alice, "h", "code"))
+	s.issue(t, s.issuance(alice, "pending", record.NoFactor{}))
+	atBarrier(func(i int) {
+		again := s.issuance(alice, numbered(i), record.NoFactor{})
+		if i == 0 {
+			again.Consumes = []record.Consumption{record.Confirmation{Authenticator: "totp|a", Handle: "h", First: true}}
+		}
+		if err := s.node(i).Records.Issue(t.Context(), again); err != nil && (i == 0 || fault.Of(err) != fault.Unavailable) {
+			t.Errorf("issuance %d: %v", i, err)
+		}
+	})
+	s.refuse(t, s.issuance(alice, "late", record.NoFactor{}), fault.Unavailable)
+	s.issue(t, s.issuance(bob, "bob", record.NoFactor{}))
+}
+
 func raceConfirmation(t *testing.T, s *databaseSuite) {
 	handles := []string{"h0", "h1"}
 	for _, h := range handles {
 		s.associate(t, s.pending("totp|"+h, alice, h), s.codes("codes|"+h, alice, h, "code of "+h))
 	}
-	won := s.race(t, fault.WrongOTP, func(i int) []record.Consumption {
+	won := s.race(t, fault.MalformedMFAToken, func(i int) []record.Consumption {
 		h := handles[i/2%2]
 		id := "totp|" + h
 		return []record.Consumption{

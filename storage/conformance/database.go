@@ -166,7 +166,7 @@ func (s *databaseSuite) codes(id, subject, handle string, hashes ...string) mfa.
 func (s *databaseSuite) associate(t *testing.T, pending ...mfa.Authenticator) {
 	t.Helper()
 	e := audit.Event{At: s.now(), Type: audit.Associated, Success: true, Subject: pending[0].Subject}
-	if err := s.a.Authenticators.Associate(t.Context(), pending, e); err != nil {
+	if err := s.a.Authenticators.Associate(t.Context(), s.authenticators(t, pending[0].Subject), pending, e); err != nil {
 		t.Fatal(err)
 	}
 }

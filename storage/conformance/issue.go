@@ -92,15 +92,19 @@ func issueDisabled(t *testing.T, s *databaseSuite) {
 func issueOldPassword(t *testing.T, s *databaseSuite) {
 	s.pass(time.Minute)
 	old := s.issuance(alice, "old", s.redemption("old"))
-	old.Session.Proofs = []record.Proof{{Methods: []string{"pwd"}, At: s.now()}}
+	old.Session.Proofs = []record.Proof{{Methods: []string{"pwd"}, At: s.now(), PasswordAt: epoch}}
+	s.issue(t, s.issuance(alice, "before"))
 	s.pass(time.Second)
 	if err := s.b.People.SetPassword(t.Context(), alice, "another hash", s.changed(alice)); err != nil {
 		t.Fatal(err)
 	}
 	s.refuse(t, old, fault.MalformedMFAToken)
 	fresh := s.issuance(alice, "fresh", s.redemption("fresh"))
-	fresh.Session.Proofs = []record.Proof{{Methods: []string{"pwd"}, At: s.now()}}
+	fresh.Session.Proofs = []record.Proof{{Methods: []string{"pwd"}, At: s.now(), PasswordAt: s.now()}}
 	s.issue(t, fresh)
+	if s.active(t, "before") || !s.active(t, "fresh") {
+		t.Error("a token of the old password is active, or one of the new password is not")
+	}
 }
 
 type unheardOf struct{}
@@ -163,12 +167,15 @@ func tokensEnd(t *testing.T, s *databaseSuite) {
 		t.Fatal(err)
 	}
 	s.refuse(t, s.issuance(alice, "two", s.redemption("one")), fault.MalformedMFAToken)
-	s.pass(24 * time.Hour)
+	if !strings.Contains(s.a.State.Dump(t), "session-one") {
+		t.Error("a session was swept before its refresh token was over")
+	}
+	s.pass(25 * time.Hour)
 	if err := s.a.State.Sweep(t.Context(), s.now()); err != nil {
 		t.Fatal(err)
 	}
 	dump := s.a.State.Dump(t)
-	for _, part := range []string{"jti-one", "refresh-one", "tx-one"} {
+	for _, part := range []string{"jti-one", "refresh-one", "tx-one", "family-one", "session-one\tauth0|alice"} {
 		if strings.Contains(dump, part) {
 			t.Errorf("%s was not swept", part)
 		}

@@ -68,10 +68,11 @@ func transaction(id string) mfa.Transaction {
 			Scopes: []string{"openid", "read:mail"}, Audience: []string{"https://api.example/"},
 			Proofs:  []record.Proof{{Methods: []string{"pwd"}, Authenticator: "a1", At: epoch.Add(-time.Millisecond)}},
 			Session: "s1", Address: "192.0.2.7", KeyThumbprint: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
+			Continuation: json.RawMessage(`{"state":"<&> é","n":[1,2]}`),
 		},
-		Continuation: json.RawMessage(`{"state":"<&> é","n":[1,2]}`),
-		CreatedAt:    epoch.Add(123 * time.Millisecond),
-		ExpiresAt:    epoch.Add(5*time.Minute + 7*time.Millisecond),
+		Enrolled:  true,
+		CreatedAt: epoch.Add(123 * time.Millisecond),
+		ExpiresAt: epoch.Add(5*time.Minute + 7*time.Millisecond),
 	}
 }
 
@@ -97,10 +98,10 @@ func (s *transactionSuite) want(t *testing.T, want mfa.Transaction) {
 		return
 	}
 	// The continuation is JSON: what it says must stay, not how it is written.
-	if g, w := decoded(t, got.Continuation), decoded(t, want.Continuation); !reflect.DeepEqual(g, w) {
-		t.Errorf("continuation %s, want %s", got.Continuation, want.Continuation)
+	if g, w := decoded(t, got.Login.Continuation), decoded(t, want.Login.Continuation); !reflect.DeepEqual(g, w) {
+		t.Errorf("continuation %s, want %s", got.Login.Continuation, want.Login.Continuation)
 	}
-	got.Continuation, want.Continuation = nil, nil
+	got.Login.Continuation, want.Login.Continuation = nil, nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -173,7 +174,7 @@ func scribble(tx mfa.Transaction) {
 	tx.Login.Audience[0] = "changed"
 	tx.Login.Proofs[0].Methods[0] = "changed"
 	tx.Login.Proofs[0].Authenticator = "changed"
-	tx.Continuation[0] = 'x'
+	tx.Login.Continuation[0] = 'x'
 }
 
 func transactionIDOnce(t *testing.T, s *transactionSuite) {
@@ -247,7 +248,7 @@ func transactionParallelCreates(t *testing.T, s *transactionSuite) {
 // and the last end leaves nothing.
 func transactionCreateEndRace(t *testing.T, s *transactionSuite) {
 	want := transaction("t")
-	want.Continuation = nil
+	want.Login.Continuation = nil
 	atBarrier(func(i int) {
 		switch i % 3 {
 		case 0: // all but one lose, unless an end comes between

@@ -54,7 +54,7 @@ func usersByIdentifier(t *testing.T, s *databaseSuite) {
 	}
 	want := identity.User{
 		ID: alice, Username: "alice", Email: "alice@example.test", EmailVerified: true,
-		PhoneNumber: "+4915550100042", Name: "Alice", UpdatedAt: s.now(),
+		PhoneNumber: "+4915550100042", Name: "Alice", UpdatedAt: s.now(), PasswordAt: s.now(),
 	}
 	if u != want {
 		t.Errorf("got  %+v\nwant %+v", u, want)
@@ -136,7 +136,7 @@ func usersChange(t *testing.T, s *databaseSuite) {
 	if changed, err := s.a.People.UpdateUser(t.Context(), u, s.changed(alice)); err != nil || !changed {
 		t.Errorf("update: %v, %v", changed, err)
 	}
-	u.UpdatedAt = s.now()
+	u.UpdatedAt, u.PasswordAt = s.now(), epoch
 	if got, _, err := s.byIdentifier(t, "alicia"); err != nil || got != u {
 		t.Errorf("got  %+v, %v\nwant %+v", got, err, u)
 	}

@@ -69,23 +69,80 @@ func (s *Store) Authenticators(ctx context.Context, subject string, now time.Tim
 	return all, nil
 }
 
-// Associate implements mfa.AuthenticatorStore.
-func (s *Store) Associate(ctx context.Context, pending []mfa.Authenticator, e audit.Event) error {
+// Associate implements mfa.AuthenticatorStore. The lock on the user's row makes those
+// who look and then add follow one another.
+func (s *Store) Associate(ctx context.Context, seen, pending []mfa.Authenticator, e audit.Event) error {
 	return s.transact(ctx, "associate", func(tx *gorm.DB) error {
-		for _, a := range pending {
-			row, err := s.authenticatorRow(a)
-			if err != nil {
+		if len(pending) > 0 {
+			if _, err := lockUser(tx, pending[0].Subject, fault.NotFound); err != nil {
 				return err
 			}
-			if err := tx.Create(&row).Error; err != nil {
-				return err
-			}
-			if err := addCodes(tx, a); err != nil {
+			if err := s.unchanged(tx, pending[0].Subject, seen); err != nil {
 				return err
 			}
 		}
-		return s.record(tx, e)
+		return s.add(tx, pending, e)
 	})
+}
+
+// unchanged compares a user's authenticators with those that were seen.
+func (s *Store) unchanged(tx *gorm.DB, userID string, seen []mfa.Authenticator) error {
+	var there []authenticatorRow
+	err := tx.Select("id", "confirmed_at").
+		Where("user_id = ? AND deleted_at = 0 AND (confirmed_at <> 0 OR expires_at > ?)", userID, at(s.now())).Find(&there).Error
+	if err != nil {
+		return err
+	}
+	active := map[string]bool{}
+	for _, a := range seen {
+		active[a.ID] = a.Active()
+	}
+	for _, r := range there {
+		if was, ok := active[r.ID]; !ok || was != (r.Confirmed != 0) {
+			return mfa.ErrChanged
+		}
+	}
+	if len(there) != len(seen) {
+		return mfa.ErrChanged
+	}
+	return nil
+}
+
+func (s *Store) add(tx *gorm.DB, pending []mfa.Authenticator, e audit.Event) error {
+	for _, a := range pending {
+		row, err := s.authenticatorRow(a)
+		if err != nil {
+			return err
+		}
+		if err := tx.Create(&row).Error; err != nil {
+			return err
+		}
+		if err := addCodes(tx, a); err != nil {
+			return err
+		}
+	}
+	return s.record(tx, e)
+}
+
+// Alive implements mfa.AuthenticatorStore.
+func (s *Store) Alive(ctx context.Context, t mfa.Transaction) (bool, error) {
+	var found []struct {
+		Redeemed int64
+		Changed  stamp
+	}
+	err := s.reader.WithContext(ctx).Raw(`SELECT COALESCE(p.changed_at, 0) AS changed,
+			(SELECT COUNT(*) FROM redemptions WHERE kind = 'mfa_token' AND hash = ?) AS redeemed
+		FROM users u LEFT JOIN passwords p ON p.user_id = u.id
+		WHERE u.id = ? AND u.deleted_at = 0 AND u.blocked_at = 0`, t.ID, t.Login.Subject).Scan(&found).Error
+	if err != nil || len(found) == 0 || found[0].Redeemed > 0 {
+		return false, failed("look at a transaction", err)
+	}
+	for _, p := range t.Login.Proofs {
+		if !p.PasswordAt.IsZero() && at(p.PasswordAt) != found[0].Changed {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // Account implements mfa.AuthenticatorStore: the e-mail address, else the user name,
@@ -107,7 +164,8 @@ func (s *Store) Account(ctx context.Context, subject string) (string, error) {
 }
 
 // ResetFactors deletes every authenticator of a user and reports how many there were.
-// They stay as tombstones without secrets and codes. It fails with fault.NotFound.
+// They stay as tombstones without secrets and codes, and every session of the user
+// ends: whoever holds one may be the reason. It fails with fault.NotFound.
 func (s *Store) ResetFactors(ctx context.Context, userID string, e audit.Event) (int, error) {
 	var deleted int64
 	_, err := s.administer(ctx, e, func(tx *gorm.DB) (bool, error) {
@@ -121,8 +179,10 @@ func (s *Store) ResetFactors(ctx context.Context, userID string, e audit.Event) 
 		}
 		done := tx.Exec(`UPDATE authenticators SET deleted_at = ?, deleted_by = ?, sealed_secret = ''
 			WHERE user_id = ? AND deleted_at = 0`, at(s.now()), e.Grant, userID)
-		deleted = done.RowsAffected
-		return deleted > 0, done.Error
+		if deleted = done.RowsAffected; done.Error != nil || deleted == 0 {
+			return false, done.Error
+		}
+		return true, s.endSessions(tx, userID)
 	})
 	return int(deleted), err
 }

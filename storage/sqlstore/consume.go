@@ -43,6 +43,11 @@ func consuming(c record.Consumption) consumer {
 		return func(tx *gorm.DB, i record.Issuance) (bool, error) { return useStep(tx, i, c) }
 	case record.CodeUse:
 		return func(tx *gorm.DB, i record.Issuance) (bool, error) { return useCode(tx, i, c) }
+	case record.NoFactor:
+		return func(tx *gorm.DB, i record.Issuance) (bool, error) {
+			factors, err := active(tx, i.Session.Subject)
+			return factors == 0, err
+		}
 	case record.Confirmation:
 		return func(tx *gorm.DB, i record.Issuance) (bool, error) { return confirm(tx, i, c) }
 	default:
@@ -88,15 +93,20 @@ func useCode(tx *gorm.DB, i record.Issuance, u record.CodeUse) (bool, error) {
 		WHERE authenticator_id = ? AND hash = ?`, u.Replacement, u.Authenticator, u.Hash).Error
 }
 
+// active counts the factors that a user has, as mfa.Enrolled does.
+func active(tx *gorm.DB, userID string) (int64, error) {
+	var n int64
+	err := tx.Model(&authenticatorRow{}).Where("user_id = ? AND confirmed_at <> 0 AND deleted_at = 0 AND type <> ?",
+		userID, mfa.RecoveryCode).Count(&n).Error
+	return n, err
+}
+
 // confirm activates a pending authenticator and its twins. The user's row is locked,
 // so that of two enrollments that want to be the first the later one sees the other.
 func confirm(tx *gorm.DB, i record.Issuance, c record.Confirmation) (bool, error) {
 	const pending = "user_id = ? AND handle = ? AND confirmed_at = 0 AND deleted_at = 0 AND expires_at > ?"
 	if c.First {
-		var active int64
-		err := tx.Model(&authenticatorRow{}).Where("user_id = ? AND confirmed_at <> 0 AND deleted_at = 0 AND type <> ?",
-			i.Session.Subject, mfa.RecoveryCode).Count(&active).Error
-		if err != nil || active > 0 {
+		if factors, err := active(tx, i.Session.Subject); err != nil || factors > 0 {
 			return false, err
 		}
 	}

@@ -65,22 +65,17 @@ func admitClient(tx *gorm.DB, i record.Issuance) error {
 	return nil
 }
 
-// sameSecret refuses a transaction whose password was changed after it was proved:
-// what somebody with the old one began must not be finished.
+// sameSecret refuses a login whose password was changed after it was proved: what
+// somebody with the old one began must not be finished. It compares the very
+// change that was seen, so no clock is asked.
 func sameSecret(tx *gorm.DB, i record.Issuance) error {
 	var changed []stamp
 	if err := tx.Raw("SELECT changed_at FROM passwords WHERE user_id = ?", i.Session.Subject).Scan(&changed).Error; err != nil {
 		return err
 	}
-	for _, c := range i.Consumes {
-		r, ok := c.(record.Redemption)
-		if !ok || len(changed) == 0 {
-			continue
-		}
-		for _, p := range i.Session.Proofs {
-			if slices.Contains(p.Methods, "pwd") && at(p.At) < changed[0] {
-				return fmt.Errorf("the password was changed: %w", r.Spent())
-			}
+	for _, p := range i.Session.Proofs {
+		if !p.PasswordAt.IsZero() && !slices.Contains(changed, at(p.PasswordAt)) {
+			return fmt.Errorf("the password was changed: %w", fault.MalformedMFAToken)
 		}
 	}
 	return nil

@@ -170,7 +170,7 @@ func login(t *testing.T, s *sqlstore.Store, n string) {
 		ID: n, Subject: n, Type: mfa.RecoveryCode, Codes: []mfa.LookupSecret{{Hash: n}}, Handle: n,
 		CreatedAt: noon, ConfirmedAt: noon,
 	}
-	associate := s.Associate(t.Context(), []mfa.Authenticator{a}, e)
+	associate := s.Associate(t.Context(), nil, []mfa.Authenticator{a}, e)
 	count := s.CountFailure(t.Context(), throttle.Failure{Subject: n, Authenticators: []string{n}, Event: e})
 	issue := s.Issue(t.Context(), record.Issuance{
 		At: noon,

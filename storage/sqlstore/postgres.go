@@ -42,3 +42,34 @@ func (s *Store) openPostgres(ctx context.Context, text string) error {
 	pool.SetConnMaxLifetime(poolLifetime)
 	return s.Ping(ctx)
 }
+
+// exclusiveLock names the session lock of the one gateway that keeps its state in
+// process.
+const exclusiveLock = 0x5a11_0001
+
+// Exclusive takes the database for one gateway until the store is closed, or fails at
+// once when another one has it. On SQLite it does nothing: there the gateway locks a
+// file.
+func (s *Store) Exclusive(ctx context.Context) error {
+	if s.sqlite != "" {
+		return nil
+	}
+	pool, err := s.writer.DB()
+	if err != nil {
+		return failed("lock the database", err)
+	}
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return failed("lock the database", err)
+	}
+	var taken bool
+	err = conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", exclusiveLock).Scan(&taken)
+	if err == nil && taken {
+		s.exclusive = conn
+		return nil
+	}
+	if err == nil {
+		err = errors.New("another gateway that keeps its state in process has it")
+	}
+	return errors.Join(failed("lock the database", err), conn.Close())
+}

@@ -10,10 +10,14 @@ import (
 // changed.
 const revisionInterval = time.Second
 
+// watchTimeout bounds what a change sets off in other caches.
+const watchTimeout = 5 * time.Second
+
 // Watch reads the revision once a second until ctx ends. A change drops what this
-// process keeps in memory and calls each of changed, for caches elsewhere; so does the
-// first look, because nobody knows what happened before it.
-func (s *Store) Watch(ctx context.Context, changed ...func(context.Context)) {
+// process keeps in memory and calls changed, for caches elsewhere; so does the first
+// look, because nobody knows what happened before it. A call that fails is made again
+// a second later: a change is not seen until everybody has followed it.
+func (s *Store) Watch(ctx context.Context, changed func(context.Context) error) {
 	ticker := time.NewTicker(revisionInterval)
 	defer ticker.Stop()
 	var last int64
@@ -23,18 +27,24 @@ func (s *Store) Watch(ctx context.Context, changed ...func(context.Context)) {
 			return
 		case <-ticker.C:
 		}
-		revision, err := s.refresh(ctx)
-		if err != nil {
-			s.log.LogAttrs(ctx, slog.LevelWarn, "the revision cannot be read", slog.Any("error", err))
-			continue
+		if err := s.follow(ctx, &last, changed); err != nil && ctx.Err() == nil {
+			s.log.LogAttrs(ctx, slog.LevelWarn, "a change cannot be followed", slog.Any("error", err))
 		}
-		if revision != last {
-			for _, f := range changed {
-				f(ctx)
-			}
-		}
-		last = revision
 	}
+}
+
+func (s *Store) follow(ctx context.Context, last *int64, changed func(context.Context) error) error {
+	revision, err := s.refresh(ctx)
+	if err != nil || revision == *last {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, watchTimeout)
+	defer cancel()
+	if err := changed(ctx); err != nil {
+		return err
+	}
+	*last = revision
+	return nil
 }
 
 // Refresh reads the revision once and drops what changed.

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,6 +33,8 @@ type Store struct {
 	ring   *secret.Ring
 	now    func() time.Time
 	log    *slog.Logger
+
+	exclusive *sql.Conn // holds the lock of Exclusive
 
 	registry registry
 	events   atomic.Uint32 // orders the audit events of one millisecond
@@ -79,6 +82,9 @@ func (s *Store) Ping(ctx context.Context) error {
 // Close ends all connections.
 func (s *Store) Close() error {
 	var errs []error
+	if s.exclusive != nil {
+		errs = append(errs, s.exclusive.Close())
+	}
 	for _, db := range s.handles() {
 		pool, err := db.DB()
 		if err == nil {

@@ -2,6 +2,7 @@ package sqlstore_test
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -114,7 +115,7 @@ func TestSealedRows(t *testing.T) {
 					ID: "totp|" + who, Subject: who, Type: mfa.OTP, Secret: secret.New("SEED" + who),
 					CreatedAt: noon, ExpiresAt: noon.Add(time.Hour),
 				}
-				if err := s.Associate(t.Context(), []mfa.Authenticator{a}, audit.Event{}); err != nil {
+				if err := s.Associate(t.Context(), nil, []mfa.Authenticator{a}, audit.Event{}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -145,7 +146,7 @@ func TestSQLiteFileShowsNothing(t *testing.T) {
 		ID: "totp|a", Subject: "a", Type: mfa.OTP, Secret: secret.New("JBSWY3DPEHPK3PXP"),
 		CreatedAt: noon, ExpiresAt: noon.Add(time.Hour),
 	}
-	if err := s.Associate(t.Context(), []mfa.Authenticator{a}, audit.Event{}); err != nil {
+	if err := s.Associate(t.Context(), nil, []mfa.Authenticator{a}, audit.Event{}); err != nil {
 		t.Fatal(err)
 	}
 	k := signer.Key{ID: "kid", Algorithm: "ES256", Private: secret.New("PRIVATE-KEY"), CreatedAt: noon}
@@ -231,20 +232,28 @@ func TestWatch(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	changed, ended := make(chan struct{}), make(chan struct{})
+	calls := 0
 	go func() {
 		defer close(ended)
-		b.Watch(ctx, func(ctx context.Context) {
+		b.Watch(ctx, func(ctx context.Context) error {
 			select {
 			case changed <- struct{}{}:
 			case <-ctx.Done():
 			}
+			if calls++; calls == 2 {
+				return errors.New("this cache could not follow")
+			}
+			return nil
 		})
 	}()
-	for _, name := range []string{"at the first look", "after a change"} {
+	for _, name := range []string{"at the first look", "after a change", "again, because it failed"} {
 		select {
 		case <-changed:
 		case <-ctx.Done():
 			t.Fatalf("nothing seen %s", name)
+		}
+		if name != "at the first look" {
+			continue
 		}
 		c := record.Client{ID: "spa", Name: name}
 		if _, err := a.SaveClient(ctx, c, audit.Event{Type: audit.ClientChanged}); err != nil {

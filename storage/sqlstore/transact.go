@@ -11,8 +11,13 @@ import (
 	"github.com/sallyport/sallyport/pkg/fault"
 )
 
-// transactTimeout bounds a transaction, the wait for its connection included.
-const transactTimeout = 10 * time.Second
+const (
+	// transactTimeout bounds a transaction, the wait for its connection included.
+	transactTimeout = 10 * time.Second
+	// transactGrace is how long a transaction may go on after the request that wanted it
+	// is over: enough to finish, not enough to leave the answer waiting.
+	transactGrace = time.Second
+)
 
 // transact runs f in a transaction. Once begun it goes on even if the request that
 // wanted it is given up: a client that hangs up must not leave half of anything, nor
@@ -22,7 +27,11 @@ func (s *Store) transact(ctx context.Context, operation string, f func(tx *gorm.
 	if err := ctx.Err(); err != nil {
 		return failed(operation, err)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactTimeout)
+	deadline := time.Now().Add(transactTimeout)
+	if d, ok := ctx.Deadline(); ok && d.Add(transactGrace).Before(deadline) {
+		deadline = d.Add(transactGrace)
+	}
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	defer cancel()
 	return failed(operation, s.writer.WithContext(ctx).Transaction(f))
 }

@@ -84,10 +84,14 @@ func (s *Store) SetUserBlocked(ctx context.Context, id string, blocked bool, e a
 	return err
 }
 
-// SetPassword gives a user another password. It fails with fault.NotFound.
+// SetPassword gives a user another password and ends what the old one began: every
+// session and login under way. It fails with fault.NotFound.
 func (s *Store) SetPassword(ctx context.Context, userID, hash string, e audit.Event) error {
 	_, err := s.administer(ctx, e, func(tx *gorm.DB) (bool, error) {
 		if _, err := lockUser(tx, userID, fault.NotFound); err != nil {
+			return false, err
+		}
+		if err := s.endSessions(tx, userID); err != nil {
 			return false, err
 		}
 		return true, s.keepPassword(tx, userID, hash)

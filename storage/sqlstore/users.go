@@ -39,17 +39,20 @@ var _ identity.UserStore = (*Store)(nil)
 // UserByIdentifier implements identity.UserStore.
 func (s *Store) UserByIdentifier(ctx context.Context, connection, normalized string) (identity.User, string, error) {
 	var row struct {
-		User userRow `gorm:"embedded"`
-		Hash string
+		User    userRow `gorm:"embedded"`
+		Hash    string
+		Changed stamp
 	}
 	err := s.reader.WithContext(ctx).Raw(`SELECT u.id, u.username, u.email, u.email_verified, u.phone_number,
-			u.name, u.blocked_at, u.updated_at, COALESCE(p.hash, '') AS hash
+			u.name, u.blocked_at, u.updated_at, COALESCE(p.hash, '') AS hash, COALESCE(p.changed_at, 0) AS changed
 		FROM identifiers i JOIN users u ON u.id = i.user_id LEFT JOIN passwords p ON p.user_id = u.id
 		WHERE i.connection = ? AND i.value = ? AND u.deleted_at = 0`, connection, normalized).Take(&row).Error
 	if err != nil {
 		return identity.User{}, "", found(fault.NotFound, "find the user", err)
 	}
-	return row.User.user(), row.Hash, nil
+	u := row.User.user()
+	u.PasswordAt = row.Changed.time()
+	return u, row.Hash, nil
 }
 
 // ReplacePasswordHash implements identity.UserStore. The password itself does not

@@ -51,6 +51,10 @@ func (s state) consume(i record.Issuance, c record.Consumption) bool {
 		return s.useCode(i, c)
 	case record.Confirmation:
 		return s.confirm(i, c)
+	case record.NoFactor:
+		return !slices.ContainsFunc(s.authenticators, func(a mfa.Authenticator) bool {
+			return a.Subject == i.Session.Subject && a.Active() && a.Type != mfa.RecoveryCode
+		})
 	default:
 		return false
 	}

@@ -77,9 +77,18 @@ func (s *Store) Authenticators(_ context.Context, subject string, now time.Time)
 }
 
 // Associate implements mfa.AuthenticatorStore.
-func (s *Store) Associate(_ context.Context, pending []mfa.Authenticator, e audit.Event) error {
+func (s *Store) Associate(_ context.Context, seen, pending []mfa.Authenticator, e audit.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	there := 0
+	for _, a := range s.state.authenticators {
+		if len(pending) > 0 && a.Subject == pending[0].Subject && (a.Active() || pending[0].CreatedAt.Before(a.ExpiresAt)) {
+			there++
+		}
+	}
+	if there != len(seen) {
+		return mfa.ErrChanged
+	}
 	for _, a := range pending {
 		if s.state.find(a.ID) != nil {
 			return fmt.Errorf("associate: %s exists", a.ID)
@@ -138,6 +147,13 @@ func (s *Store) Events() []audit.Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.events)
+}
+
+// Alive implements mfa.AuthenticatorStore.
+func (s *Store) Alive(_ context.Context, t mfa.Transaction) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.state.redeemed["mfa_token "+t.ID] && !s.blocked[t.Login.Subject], nil
 }
 
 // Issue implements record.Store.

@@ -91,7 +91,12 @@ func (d Down) Authenticators(context.Context, string, time.Time) ([]mfa.Authenti
 }
 
 // Associate implements mfa.AuthenticatorStore.
-func (d Down) Associate(context.Context, []mfa.Authenticator, audit.Event) error { return d.Err }
+func (d Down) Associate(_ context.Context, _, _ []mfa.Authenticator, _ audit.Event) error {
+	return d.Err
+}
+
+// Alive implements mfa.AuthenticatorStore.
+func (d Down) Alive(context.Context, mfa.Transaction) (bool, error) { return false, d.Err }
 
 // Account implements mfa.AuthenticatorStore.
 func (d Down) Account(context.Context, string) (string, error) { return "", d.Err }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"encoding/base32"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -131,6 +132,10 @@ func Code(seed secret.Text, step int64, algorithm string, digits int) (string, e
 	chosen, ok := kind[algorithm]
 	if !ok {
 		return "", fmt.Errorf("one-time password: unknown algorithm %q", algorithm)
+	}
+	if seed.Empty() {
+		// A tombstone has no seed; the codes of none are the same for everybody.
+		return "", errors.New("one-time password: no seed")
 	}
 	code, err := hotp.GenerateCodeCustom(seed.Reveal(), uint64(step), hotp.ValidateOpts{ //nolint:gosec // steps are positive
 		Digits: potp.Digits(digits), Algorithm: chosen,

@@ -110,9 +110,11 @@ CREATE TABLE sessions (
     client_id  TEXT   NOT NULL REFERENCES clients (id),
     created_at BIGINT NOT NULL,
     auth_time  BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
     revoked_at BIGINT NOT NULL
 );
 CREATE INDEX sessions_user ON sessions (user_id);
+CREATE INDEX sessions_expiry ON sessions (expires_at);
 
 CREATE TABLE session_proofs (
     session_id       TEXT   NOT NULL REFERENCES sessions (id),
