@@ -13,6 +13,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/record"
+	"github.com/sallyport/sallyport/pkg/secret"
 )
 
 // Issuer makes the tokens of a clearance and commits them with everything that the
@@ -27,6 +28,9 @@ type Options struct {
 	Users    identity.Verifier
 	Verifier *mfa.Verifier
 	Issuer   Issuer
+	// Manage reads an access token for /mfa/ that may enroll; what it associated it may
+	// confirm in the place of an mfa_token. Nil where there are no such tokens.
+	Manage func(ctx context.Context, token secret.Text, scope string) (mfa.Credential, error)
 	// URL is the issuer, with its trailing slash. The audiences of /mfa/ and /userinfo
 	// are below it.
 	URL string

@@ -59,6 +59,7 @@ var catalogue = map[fault.Kind]row{
 	fault.AlreadyEnrolled:     {http.StatusForbidden, "access_denied", "User is already enrolled."},
 	fault.UnsupportedType:     {http.StatusUnauthorized, "unsupported_challenge_type", "The user does not support the requested challenge type. Supported: %s."},
 	fault.UnknownFactor:       {http.StatusBadRequest, "unsupported_challenge_type", "No such factor or channel is enabled."},
+	fault.NotRemovable:        {http.StatusForbidden, "access_denied", "This authenticator cannot be removed in this way."},
 	fault.NoAuthenticator:     {http.StatusNotFound, "invalid_authenticator", "Authenticator not found"},
 	fault.TooManyAttempts:     {http.StatusTooManyRequests, "too_many_attempts", "Too many attempts. Wait for some minutes before retrying."},
 

@@ -65,6 +65,10 @@ func (*house) Associate(_ context.Context, _, _ []mfa.Authenticator, _ audit.Eve
 
 func (*house) Alive(context.Context, mfa.Transaction) (bool, error) { return false, errDown }
 
+func (*house) Remove(context.Context, []mfa.Authenticator, []string, audit.Event) error {
+	return errDown
+}
+
 func (*house) Account(context.Context, string) (string, error) { return "", errDown }
 
 func (h *house) CreateTransaction(_ context.Context, t mfa.Transaction) error {

@@ -2,11 +2,13 @@ package grants
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
 	"github.com/ory/fosite"
 
+	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/mfa"
 )
 
@@ -52,8 +54,27 @@ func (m *MFA) HandleTokenEndpointRequest(ctx context.Context, ar fosite.AccessRe
 	if err != nil {
 		return err
 	}
-	r.session.clearance, err = m.Verifier.Verify(ctx, a)
+	r.session.clearance, err = m.judge(ctx, a)
 	return err
+}
+
+// judge finishes the transaction of an mfa_token, or confirms what an access token for
+// /mfa/ associated.
+func (m *MFA) judge(ctx context.Context, a mfa.Attempt) (mfa.Clearance, error) {
+	if _, err := m.Verifier.Handles.Read(a.Token); err == nil {
+		return m.Verifier.Verify(ctx, a)
+	}
+	if m.Manage == nil {
+		return mfa.Clearance{}, fault.MalformedMFAToken
+	}
+	c, err := m.Manage(ctx, a.Token, ScopeEnroll)
+	if errors.Is(err, fault.BadAccessToken) || errors.Is(err, fault.InsufficientScope) {
+		return mfa.Clearance{}, fault.MalformedMFAToken
+	}
+	if err != nil {
+		return mfa.Clearance{}, err
+	}
+	return m.Verifier.Confirm(ctx, c, a)
 }
 
 // attempt reads the proof. Everything secret leaves the form, also when something

@@ -61,6 +61,7 @@ const (
 	UnsupportedType     Kind = "unsupported_type"     // enrolled, but not with the requested type
 	UnknownFactor       Kind = "unknown_factor"       // no factor or channel of that name is served
 	NoAuthenticator     Kind = "no_authenticator"     // unknown, inactive or another user's
+	NotRemovable        Kind = "not_removable"        // recovery codes while there is a factor, or any without having proved one
 	TooManyAttempts     Kind = "too_many_attempts"
 )
 

@@ -20,6 +20,7 @@ import (
 // The routes that this test knows. A new one has to be added here, and then it is
 // walked like the others.
 var knownRoutes = []string{
+	"DELETE /mfa/authenticators/{id}",
 	"GET /.well-known/jwks.json", "GET /.well-known/oauth-authorization-server", "GET /.well-known/openid-configuration",
 	"GET /mfa/authenticators", "GET /userinfo", "HEAD /.well-known/jwks.json", "HEAD /.well-known/oauth-authorization-server",
 	"HEAD /.well-known/openid-configuration", "HEAD /mfa/authenticators", "HEAD /userinfo",

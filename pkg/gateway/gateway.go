@@ -150,20 +150,20 @@ func (g *Gateway) compose(ring *secret.Ring, users identity.Verifier) *server.Se
 	}
 	verifier := mfa.NewVerifier(domain)
 	issuer := oauth.NewIssuer(oauth.Options{
-		URL: url, Manage: grants.MFAAudience(url), Signer: g.signer, Store: sql, Revoker: sql, Registry: sql, Users: sql,
+		URL: url, Manage: grants.MFAAudience(url), Signer: g.signer, Store: sql, Sessions: sql, Revoker: sql, Registry: sql, Users: sql,
 		Lifetimes: oauth.Lifetimes{
 			Access: c.Lifetimes.AccessToken, ID: c.Lifetimes.IDToken, Refresh: c.Lifetimes.RefreshToken, Manage: manageLifetime,
 		},
 		Dialect: oauth.Dialect(c.Tokens.Dialect), AMR: c.Tokens.AMR, Now: g.Now, Random: g.Random,
 	})
-	options := grants.Options{Registry: sql, Users: users, Verifier: verifier, Issuer: issuer, URL: url}
+	options := grants.Options{Registry: sql, Users: users, Verifier: verifier, Issuer: issuer, Manage: issuer.Credential, URL: url}
 	clients := &oauth.Authenticator{Registry: sql, Redeemer: sql, Audiences: assertionAudiences(c), Now: g.Now}
 	return server.New(server.Options{
 		URL: url, Proxies: c.Server.TrustedProxies,
 		Provider: oauth.NewProvider(clients, grants.NewPassword(options), grants.NewMFA(options),
 			grants.NewClientCredentials(options, issuer)),
 		Clients: clients, Verifier: verifier, Registrar: mfa.NewRegistrar(domain),
-		Issuer: issuer, Users: sql, Sessions: sql, Origins: sql, JWKS: g.signer.JWKS, Kinds: c.Errors.MFARequirements,
+		Issuer: issuer, Users: sql, Origins: sql, JWKS: g.signer.JWKS, Kinds: c.Errors.MFARequirements,
 		Log: g.Log, Now: g.Now,
 	})
 }

@@ -2,7 +2,9 @@ package gateway_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport/sallyport/pkg/gateway/gatewaytest"
 	"github.com/sallyport/sallyport/pkg/record"
@@ -31,5 +33,67 @@ func TestManageAudienceIsNoWayAround(t *testing.T) {
 		w.Enroll(t, "carol")
 		again := w.Associate(t, weak.Text("access_token"), map[string]any{"authenticator_types": []string{"otp"}})
 		again.Want(t, http.StatusForbidden, "access_denied").Say(t, "User is already enrolled.")
+	})
+}
+
+// Section 4 and Q6: somebody who has a factor adds a second one, lists both, removes the
+// first, and at last has none.
+func TestManageAuthenticators(t *testing.T) {
+	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
+		alice := w.Enroll(t, "alice")
+		manage := func(seed string) string {
+			t.Helper()
+			first := w.Login(t, "alice", gatewaytest.Password, "audience", w.URL+"mfa/").Want(t, http.StatusForbidden, "mfa_required")
+			token := w.OTP(t, first.Text("mfa_token"), w.Code(t, seed, 0)).Want(t, http.StatusOK, "").Text("access_token")
+			w.Clock.Wind(30 * time.Second)
+			return token
+		}
+		remove := func(token, id string) gatewaytest.Reply {
+			t.Helper()
+			return w.Do(t, gatewaytest.Request{Method: http.MethodDelete, Header: gatewaytest.Bearer(token),
+				Path: "/mfa/authenticators/" + strings.ReplaceAll(id, "|", "%7C")})
+		}
+		token := manage(alice.Seed)
+		second := w.Associate(t, token, anOTP).Want(t, http.StatusOK, "")
+		seed, ids := second.Text("secret"), map[string]string{}
+		for _, row := range w.Authenticators(t, token).List {
+			id, _ := row["id"].(string)
+			kind, _ := row["type"].(string)
+			if id != second.Text("id") {
+				ids[kind] = id
+			}
+		}
+
+		// Another token of the same user confirms nothing, nor does this one at another client.
+		other := manage(alice.Seed)
+		w.OTP(t, other, w.Code(t, seed, 0)).Want(t, http.StatusForbidden, "invalid_grant").Say(t, "Malformed mfa_token")
+		w.Token(t, "grant_type", gatewaytest.GrantOTP, "client_id", "web", "client_secret", gatewaytest.Secret, "mfa_token", token,
+			"otp", w.Code(t, seed, 0)).Want(t, http.StatusBadRequest, "invalid_request")
+		w.OTP(t, token, w.Code(t, seed, 2)).Want(t, http.StatusForbidden, "invalid_grant").Say(t, "Invalid otp_code.")
+		confirmed := gatewaytest.OneWins(t, gatewaytest.Race(10, func(int) gatewaytest.Reply { return w.OTP(t, token, w.Code(t, seed, 0)) }))
+		if got := confirmed.Text("scope"); got != "enroll read:authenticators remove:authenticators" {
+			t.Errorf("scope %q", got)
+		}
+		w.OTP(t, token, w.Code(t, alice.Seed, 0)).Want(t, http.StatusForbidden, "invalid_grant").Say(t, "Malformed mfa_token") // never a login
+		w.Clock.Wind(30 * time.Second)
+
+		open := w.Login(t, "alice", gatewaytest.Password).Want(t, http.StatusForbidden, "mfa_required").Text("mfa_token")
+		remove(open, ids["otp"]).Want(t, http.StatusForbidden, "insufficient_scope")
+		remove(token, "totp|dev_0000000000000000").Want(t, http.StatusNotFound, "invalid_authenticator").Say(t, "Authenticator not found")
+		remove(token, ids["recovery-code"]).Want(t, http.StatusForbidden, "access_denied")
+		if r := remove(token, ids["otp"]); r.Status != http.StatusNoContent || r.Body != "" {
+			t.Fatalf("%d %s", r.Status, r.Body)
+		}
+		remove(token, ids["otp"]).Want(t, http.StatusNotFound, "invalid_authenticator")
+		w.OTP(t, open, w.Code(t, alice.Seed, 0)).Want(t, http.StatusForbidden, "invalid_grant")
+		w.OTP(t, open, w.Code(t, seed, 0)).Want(t, http.StatusOK, "")
+		w.Clock.Wind(30 * time.Second)
+
+		// With the last factor go the recovery codes.
+		remove(manage(seed), second.Text("id")).Want(t, http.StatusNoContent, "")
+		w.Login(t, "alice", gatewaytest.Password).Want(t, http.StatusOK, "")
+		if again := w.Enroll(t, "alice"); again.Recovery == alice.Recovery {
+			t.Error("an old recovery code came back")
+		}
 	})
 }

@@ -99,6 +99,9 @@ type AuthenticatorStore interface {
 	// none, if the subject still has what was seen; else it fails with ErrChanged.
 	// Codes of an authenticator are stored with it.
 	Associate(ctx context.Context, seen, pending []Authenticator, e audit.Event) error
+	// Remove deletes authenticators of one subject, with their secrets and codes, if the
+	// subject still has what was seen; else it fails with [ErrChanged].
+	Remove(ctx context.Context, seen []Authenticator, ids []string, e audit.Event) error
 	// Alive reports whether a transaction may still be used: that it was not finished,
 	// and its subject is neither gone nor blocked and has the password that was proved.
 	// The state store may know it all the same, for it is not the one that decides.

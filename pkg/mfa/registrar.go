@@ -13,6 +13,7 @@ import (
 
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
 )
 
@@ -36,10 +37,15 @@ type Credential struct {
 	// Transaction is the one of an mfa_token: it may enroll the first authenticator and
 	// nothing more. Otherwise the credential is an access token for /mfa/.
 	Transaction *Transaction
-	// Strong is set when the session behind an access token proved a second factor. A
-	// token that was issued before its user had any is weak, and stays so (R6).
-	Strong bool
+	// Scopes, Audience and Session are those of an access token.
+	Scopes   []string
+	Audience []string
+	Session  record.Session
 }
+
+// strong reports whether the session behind an access token proved a second factor. A
+// token that was issued before its user had any is weak, and stays so (R6).
+func (c Credential) strong() bool { return record.ACR(c.Session.Proofs) == record.MultiFactor }
 
 // Credential reads an mfa_token that came as a bearer token; the client is the one
 // that it was issued to. It fails with fault.BadBearer or fault.MFATokenExpired.
@@ -115,7 +121,7 @@ func (r *Registrar) associate(ctx context.Context, c Credential, f Enroller, e E
 	if err != nil {
 		return nil, err
 	}
-	if Enrolled(all) && !c.Strong {
+	if Enrolled(all) && !c.strong() {
 		return nil, fault.AlreadyEnrolled
 	}
 	if pending(all) >= pendingLimit {

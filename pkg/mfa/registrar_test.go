@@ -15,11 +15,13 @@ import (
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/mfa/mfatest"
+	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
 )
 
 // access is the credential of an access token for /mfa/.
-var access = mfa.Credential{Subject: mira, Client: web, Handle: "jti-1", Strong: true}
+var access = mfa.Credential{Subject: mira, Client: web, Handle: "jti-1", Session: record.Session{ID: "s-1",
+	Proofs: []record.Proof{{Methods: []string{"pwd"}}, {Methods: []string{"otp"}, Authenticator: "totp|dev_1"}}}}
 
 // TestCredential: an mfa_token as a bearer token stands for its user and client, and
 // says why it does not (Auth0 MFA API, 4.1).
@@ -36,12 +38,12 @@ func TestCredential(t *testing.T) {
 	if err != nil || got.Transaction == nil || got.Transaction.ID != h.ID || !got.Transaction.Enrolled {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	if want := (mfa.Credential{Subject: mira, Client: web, Handle: h.ID, Transaction: got.Transaction}); got != want {
+	if want := (mfa.Credential{Subject: mira, Client: web, Handle: h.ID, Transaction: got.Transaction}); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	bad := func(name string, w *world, token secret.Text, want fault.Kind) {
 		t.Helper()
-		if got, err := w.registrar.Credential(t.Context(), token); fault.Of(err) != want || got != (mfa.Credential{}) {
+		if got, err := w.registrar.Credential(t.Context(), token); fault.Of(err) != want || !reflect.DeepEqual(got, mfa.Credential{}) {
 			t.Errorf("%s: %+v, %v, want %s", name, got, err, want)
 		}
 	}
@@ -103,7 +105,7 @@ func TestRecoveryCodesOnce(t *testing.T) {
 	comes := func(token secret.Text, want bool) {
 		t.Helper()
 		_, answer := w.associate(token)
-		if _, got := answer["recovery_codes"]; got != want {
+		if _, got := answer["recovery_codes"]; !reflect.DeepEqual(got, want) {
 			t.Errorf("recovery codes: %t, want %t", got, want)
 		}
 	}
@@ -153,7 +155,7 @@ func TestAlreadyEnrolled(t *testing.T) {
 		t.Error("something was stored all the same")
 	}
 	weak := access
-	weak.Strong = false
+	weak.Session.Proofs = weak.Session.Proofs[:1]
 	if _, err := w.registrar.Associate(t.Context(), weak, mfa.Association{Wanted: []string{"otp"}}); fault.Of(err) != fault.AlreadyEnrolled {
 		t.Errorf("with an access token from before there was a factor (R6): %v, want already_enrolled", err)
 	}
@@ -336,7 +338,7 @@ func TestKind(t *testing.T) {
 		"otp": {Type: mfa.OTP}, "recovery-code": {Type: mfa.RecoveryCode}, "email": {Type: mfa.OOB, Channel: "email"},
 		"push-notification": {Type: mfa.OOB, Channel: "auth0"}, "phone": {Type: mfa.OOB, Channel: "sms"},
 	} {
-		if got := a.Kind(); got != want {
+		if got := a.Kind(); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s %s: %q, want %q", a.Type, a.Channel, got, want)
 		}
 	}

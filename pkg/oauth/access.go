@@ -3,12 +3,14 @@ package oauth
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/secret"
 )
 
@@ -18,7 +20,9 @@ type Access struct {
 	Subject string
 	Client  string
 	Session string
-	Scopes  []string
+	// Audience and Scopes are all that the token has.
+	Audience []string
+	Scopes   []string
 }
 
 // claims are what is read of an access token.
@@ -64,7 +68,29 @@ func (i *Issuer) Read(ctx context.Context, token secret.Text, audience string) (
 	if err := i.alive(ctx, c); err != nil {
 		return Access{}, err
 	}
-	return Access{ID: c.ID, Subject: c.Subject, Client: c.Client, Session: c.Session, Scopes: strings.Fields(c.Scope)}, nil
+	return Access{ID: c.ID, Subject: c.Subject, Client: c.Client, Session: c.Session,
+		Audience: c.Audience, Scopes: strings.Fields(c.Scope)}, nil
+}
+
+// Credential reads an access token for /mfa/ that has the scope. It fails as
+// [Issuer.Read] does, or with fault.InsufficientScope.
+func (i *Issuer) Credential(ctx context.Context, token secret.Text, scope string) (mfa.Credential, error) {
+	access, err := i.Read(ctx, token, i.o.Manage)
+	if err != nil {
+		return mfa.Credential{}, err
+	}
+	if !slices.Contains(access.Scopes, scope) {
+		return mfa.Credential{}, fault.Param(fault.InsufficientScope, scope)
+	}
+	session, err := i.o.Sessions.Session(ctx, access.Session)
+	if errors.Is(err, fault.NotFound) {
+		return mfa.Credential{}, fault.BadAccessToken
+	}
+	if err != nil {
+		return mfa.Credential{}, fault.Because(fault.Unavailable, fmt.Errorf("read the session: %w", err))
+	}
+	return mfa.Credential{Subject: access.Subject, Client: access.Client, Handle: access.ID,
+		Scopes: access.Scopes, Audience: access.Audience, Session: session}, nil
 }
 
 // verify checks what an access token of this gateway says of itself.

@@ -56,6 +56,7 @@ type Options struct {
 	Manage    string // the /mfa/ audience
 	Signer    *signer.Signer
 	Store     record.Store
+	Sessions  record.Sessions
 	Revoker   record.Revoker
 	Registry  record.Registry
 	Users     Users

@@ -9,10 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sallyport/sallyport/grants"
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/mfa"
-	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
 )
 
@@ -40,24 +38,11 @@ func (s *Server) credential(r *http.Request, scope string) (mfa.Credential, erro
 	if !errors.Is(err, fault.BadBearer) {
 		return c, err
 	}
-	access, err := s.Issuer.Read(r.Context(), token, grants.MFAAudience(s.URL))
-	switch {
-	case errors.Is(err, fault.BadAccessToken):
-		return mfa.Credential{}, fault.BadBearer
-	case err != nil:
-		return mfa.Credential{}, err
-	case !slices.Contains(access.Scopes, scope):
-		return mfa.Credential{}, fault.Param(fault.InsufficientScope, scope)
-	}
-	session, err := s.Sessions.Session(r.Context(), access.Session)
-	if errors.Is(err, fault.NotFound) {
+	c, err = s.Issuer.Credential(r.Context(), token, scope)
+	if errors.Is(err, fault.BadAccessToken) {
 		return mfa.Credential{}, fault.BadBearer
 	}
-	if err != nil {
-		return mfa.Credential{}, fault.Because(fault.Unavailable, fmt.Errorf("read the session: %w", err))
-	}
-	return mfa.Credential{Subject: access.Subject, Client: access.Client, Handle: access.ID,
-		Strong: record.ACR(session.Proofs) == record.MultiFactor}, nil
+	return c, err
 }
 
 // open refuses an mfa_token whose client was disabled since. Of an access token the

@@ -19,6 +19,7 @@ const (
 	pathAssociate      = "mfa/associate"
 	pathChallenge      = "mfa/challenge"
 	pathAuthenticators = "mfa/authenticators"
+	pathAuthenticator  = "mfa/authenticators/{id}"
 	pathJWKS           = ".well-known/jwks.json"
 	pathOpenID         = ".well-known/openid-configuration"
 	pathOAuth          = ".well-known/oauth-authorization-server"
@@ -44,6 +45,7 @@ func (s *Server) Routes() *mux.Router {
 	route(prefix+pathAssociate, s.associate, post...)
 	route(prefix+pathChallenge, s.challenge, post...)
 	route(prefix+pathAuthenticators, s.authenticators, get...)
+	route(prefix+pathAuthenticator, s.remove, http.MethodDelete)
 	route(prefix+pathUserinfo, s.userinfo, append(post, get...)...)
 	route(prefix+pathJWKS, s.jwks, get...)
 	route(prefix+pathOpenID, s.discovery, get...)
@@ -76,7 +78,7 @@ func (s *Server) beforeIssuer() string { return "/" + pathOAuth + strings.TrimSu
 // allowed lists the methods that the path of a request has.
 func allowed(r *mux.Router, req *http.Request) string {
 	var methods []string
-	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete} {
 		probe := req.Clone(req.Context())
 		probe.Method = m
 		var match mux.RouteMatch

@@ -12,7 +12,6 @@ import (
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/oauth"
-	"github.com/sallyport/sallyport/pkg/record"
 )
 
 // Users finds the subject of /userinfo.
@@ -31,7 +30,6 @@ type Options struct {
 	Registrar *mfa.Registrar
 	Issuer    *oauth.Issuer
 	Users     Users
-	Sessions  record.Sessions
 	JWKS      func() []byte
 	Kinds     bool // send "type" with each listed authenticator (Q3)
 	Log       *slog.Logger

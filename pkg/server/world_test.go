@@ -202,6 +202,13 @@ func (w *world) Alive(ctx context.Context, t mfa.Transaction) (bool, error) {
 	return !redeemed && !w.gone, w.reach(ctx)
 }
 
+func (w *world) Remove(ctx context.Context, _ []mfa.Authenticator, ids []string, _ audit.Event) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.authenticators = slices.DeleteFunc(w.authenticators, func(a mfa.Authenticator) bool { return slices.Contains(ids, a.ID) })
+	return w.reach(ctx)
+}
+
 func (*world) Account(context.Context, string) (string, error) { return "alice@example.test", nil }
 
 func (w *world) CreateTransaction(_ context.Context, t mfa.Transaction) error {
@@ -250,14 +257,14 @@ func newWorld(t *testing.T, issuer string) *world {
 	}
 	verifier, clients := mfa.NewVerifier(domain), &oauth.Authenticator{Registry: w}
 	tokens := oauth.NewIssuer(oauth.Options{
-		URL: issuer, Manage: grants.MFAAudience(issuer), Signer: newSigner(), Store: w, Revoker: w, Registry: w, Users: w,
+		URL: issuer, Manage: grants.MFAAudience(issuer), Signer: newSigner(), Store: w, Sessions: w, Revoker: w, Registry: w, Users: w,
 		Lifetimes: oauth.Lifetimes{Access: time.Hour, ID: time.Hour, Refresh: time.Hour, Manage: 10 * time.Minute},
 		Dialect:   oauth.RFC9068, AMR: true, Now: now, Random: rand.Reader,
 	})
-	o := grants.Options{Registry: w, Users: w, Verifier: verifier, Issuer: tokens, URL: issuer}
+	o := grants.Options{Registry: w, Users: w, Verifier: verifier, Issuer: tokens, Manage: tokens.Credential, URL: issuer}
 	w.Server = New(Options{
 		URL: issuer, Provider: oauth.NewProvider(clients, grants.NewPassword(o), grants.NewMFA(o)), Clients: clients,
-		Verifier: verifier, Registrar: mfa.NewRegistrar(domain), Issuer: tokens, Users: w, Sessions: w,
+		Verifier: verifier, Registrar: mfa.NewRegistrar(domain), Issuer: tokens, Users: w,
 		JWKS: newSigner().JWKS, Origins: w, Kinds: true, Log: slog.New(slog.NewJSONHandler(&w.log, nil)), Now: now,
 	})
 	return w

@@ -124,6 +124,41 @@ func (s *Store) add(tx *gorm.DB, pending []mfa.Authenticator, e audit.Event) err
 	return s.record(tx, e)
 }
 
+// Remove implements mfa.AuthenticatorStore. The rows stay as tombstones.
+func (s *Store) Remove(ctx context.Context, seen []mfa.Authenticator, ids []string, e audit.Event) error {
+	return s.transact(ctx, "remove an authenticator", func(tx *gorm.DB) error {
+		if _, err := lockUser(tx, e.Subject, fault.NotFound); err != nil {
+			return err
+		}
+		if err := s.unchanged(tx, e.Subject, seen); err != nil {
+			return err
+		}
+		if _, err := s.bury(tx, e.Subject, e.Grant, ids); err != nil {
+			return err
+		}
+		return s.record(tx, e)
+	})
+}
+
+// bury makes tombstones without secrets and codes of a user's authenticators, all of
+// them when ids is nil, and reports how many there were.
+func (s *Store) bury(tx *gorm.DB, userID, by string, ids []string) (int64, error) {
+	var live []string
+	find := tx.Model(&authenticatorRow{}).Where("user_id = ? AND deleted_at = 0", userID)
+	if ids != nil {
+		find = find.Where("id IN ?", ids)
+	}
+	if err := find.Pluck("id", &live).Error; err != nil || len(live) == 0 {
+		return 0, err
+	}
+	if err := tx.Exec("DELETE FROM recovery_codes WHERE authenticator_id IN ?", live).Error; err != nil {
+		return 0, err
+	}
+	done := tx.Exec("UPDATE authenticators SET deleted_at = ?, deleted_by = ?, sealed_secret = '' WHERE id IN ?",
+		at(s.now()), by, live)
+	return done.RowsAffected, done.Error
+}
+
 // Alive implements mfa.AuthenticatorStore.
 func (s *Store) Alive(ctx context.Context, t mfa.Transaction) (bool, error) {
 	var found []struct {
@@ -172,15 +207,9 @@ func (s *Store) ResetFactors(ctx context.Context, userID string, e audit.Event) 
 		if _, err := lockUser(tx, userID, fault.NotFound); err != nil {
 			return false, err
 		}
-		err := tx.Exec(`DELETE FROM recovery_codes WHERE authenticator_id IN
-			(SELECT id FROM authenticators WHERE user_id = ?)`, userID).Error
-		if err != nil {
+		var err error
+		if deleted, err = s.bury(tx, userID, e.Grant, nil); err != nil || deleted == 0 {
 			return false, err
-		}
-		done := tx.Exec(`UPDATE authenticators SET deleted_at = ?, deleted_by = ?, sealed_secret = ''
-			WHERE user_id = ? AND deleted_at = 0`, at(s.now()), e.Grant, userID)
-		if deleted = done.RowsAffected; done.Error != nil || deleted == 0 {
-			return false, done.Error
 		}
 		return true, s.endSessions(tx, userID)
 	})

@@ -149,6 +149,22 @@ func (s *Store) Events() []audit.Event {
 	return slices.Clone(s.events)
 }
 
+// Remove implements mfa.AuthenticatorStore.
+func (s *Store) Remove(_ context.Context, seen []mfa.Authenticator, ids []string, e audit.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range seen {
+		if there := s.state.find(a.ID); there == nil || there.Active() != a.Active() {
+			return mfa.ErrChanged
+		}
+	}
+	s.state.authenticators = slices.DeleteFunc(s.state.authenticators, func(a mfa.Authenticator) bool {
+		return a.Subject == e.Subject && slices.Contains(ids, a.ID)
+	})
+	s.events = append(s.events, e)
+	return nil
+}
+
 // Alive implements mfa.AuthenticatorStore.
 func (s *Store) Alive(_ context.Context, t mfa.Transaction) (bool, error) {
 	s.mu.Lock()

@@ -98,6 +98,9 @@ func (d Down) Associate(_ context.Context, _, _ []mfa.Authenticator, _ audit.Eve
 // Alive implements mfa.AuthenticatorStore.
 func (d Down) Alive(context.Context, mfa.Transaction) (bool, error) { return false, d.Err }
 
+// Remove implements mfa.AuthenticatorStore.
+func (d Down) Remove(context.Context, []mfa.Authenticator, []string, audit.Event) error { return d.Err }
+
 // Account implements mfa.AuthenticatorStore.
 func (d Down) Account(context.Context, string) (string, error) { return "", d.Err }
 

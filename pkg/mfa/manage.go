@@ -1,0 +1,105 @@
+package mfa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/sallyport/sallyport/pkg/audit"
+	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/record"
+)
+
+// FromManagement is the origin of a login that confirms an authenticator with the access
+// token for /mfa/ that associated it.
+const FromManagement Origin = "management"
+
+// Confirm judges the first proof of an authenticator that was associated with an access
+// token for /mfa/, and of no other: it is never a login (Auth0 MFA API, 3.4 and Q6).
+func (v *Verifier) Confirm(ctx context.Context, c Credential, a Attempt) (Clearance, error) {
+	if c.Client != a.Client {
+		return Clearance{}, fault.ForeignMFAToken
+	}
+	factor, ok := v.factor(a.Type)
+	if !ok {
+		return Clearance{}, fault.UnknownFactor
+	}
+	now := v.now()
+	all, err := v.Authenticators.Authenticators(ctx, c.Subject, now)
+	if err != nil {
+		return Clearance{}, fault.Because(fault.Unavailable, fmt.Errorf("confirm: %w", err))
+	}
+	tried := slices.DeleteFunc(slices.Clone(all), func(x Authenticator) bool { return x.Type != a.Type || !x.Pending(c.Handle, now) })
+	if len(tried) == 0 || a.Type == RecoveryCode || Enrolled(all) && !c.strong() {
+		return Clearance{}, fault.MalformedMFAToken
+	}
+	l := Login{Subject: c.Subject, Client: c.Client, Origin: FromManagement, Grant: a.Grant, Address: a.Address,
+		Scopes: c.Scopes, Audience: c.Audience, Session: c.Session.ID, Proofs: c.Session.Proofs}
+	proved, verified, err := try(ctx, factor, tried, a.Proof)
+	if err != nil {
+		return Clearance{}, v.refuse(ctx, l, a, tried, err)
+	}
+	l.Proofs = append(slices.Clone(l.Proofs), record.Proof{Methods: verified.Methods, Authenticator: proved.ID, At: now})
+	confirmation := record.Confirmation{Authenticator: proved.ID, Handle: c.Handle, First: !Enrolled(all)}
+	return Clearance{login: l, valid: true, reply: verified.Reply,
+		consumes: append([]record.Consumption{confirmation}, verified.Consumes...)}, nil
+}
+
+// Remove deletes one of the subject's authenticators, with its twins; with the last
+// factor go the recovery codes, which stand in for it and go no other way.
+func (r *Registrar) Remove(ctx context.Context, c Credential, id, address string) error {
+	for range pendingLimit {
+		err := r.remove(ctx, c, id, address)
+		if !errors.Is(err, ErrChanged) {
+			return err
+		}
+	}
+	return fault.Because(fault.Unavailable, errors.New("remove an authenticator: it changes all the time"))
+}
+
+func (r *Registrar) remove(ctx context.Context, c Credential, id, address string) error {
+	all, err := r.List(ctx, c)
+	if err != nil {
+		return err
+	}
+	if Enrolled(all) && !c.strong() {
+		return fault.NotRemovable // whoever has the password alone takes no factor away (R6)
+	}
+	gone := leaving(all, id)
+	if len(gone) == 0 {
+		return fault.NoAuthenticator
+	}
+	left := slices.DeleteFunc(slices.Clone(all), func(a Authenticator) bool { return slices.Contains(gone, a.ID) })
+	if Enrolled(left) && slices.ContainsFunc(all, func(a Authenticator) bool { return a.ID == id && a.Type == RecoveryCode }) {
+		return fault.NotRemovable
+	}
+	if !Enrolled(left) {
+		for _, a := range left {
+			if a.Type == RecoveryCode {
+				gone = append(gone, a.ID)
+			}
+		}
+	}
+	e := audit.Event{At: r.now(), Type: audit.Removed, Success: true, Subject: c.Subject, Client: c.Client,
+		Authenticators: gone, Grant: "DELETE", Address: address}
+	if err := r.Authenticators.Remove(ctx, all, gone, e); err != nil {
+		return fault.Because(fault.Unavailable, fmt.Errorf("remove an authenticator: %w", err))
+	}
+	return nil
+}
+
+// leaving names an authenticator and its twins.
+func leaving(all []Authenticator, id string) []string {
+	i := slices.IndexFunc(all, func(a Authenticator) bool { return a.ID == id })
+	if i < 0 {
+		return nil
+	}
+	gone := []string{id}
+	for _, a := range all {
+		if a.ID != id && a.Group != "" && a.Group == all[i].Group {
+			gone = append(gone, a.ID)
+		}
+	}
+	return gone
+}
