@@ -58,6 +58,7 @@ func TestBadConfigurations(t *testing.T) {
 		{"twilio", "delivery: {sms: {driver: twilio, url: \"https://v.test/\", secret: x}}\n", "7: delivery.sms.driver: twilio is not served"},
 		{"no account", "delivery: {push: {fcm: {credentials_file: keys.json}}}\n", "7: delivery.push.fcm.credentials_file: must hold project_id"},
 		{"two secrets", "database: {}\n", "7: database: is set for the second time"},
+		{"unquoted variable", "otp: {skew: ${SKEW}}\n", "inside of { } a variable needs quotes"},
 		{"not YAML", "otp: [\n", "did not find expected node content"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

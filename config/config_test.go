@@ -182,7 +182,7 @@ func TestTheMinimum(t *testing.T) {
 
 func TestEverythingIsReportedAtOnce(t *testing.T) {
 	dir := folder(t, map[string]string{
-		"c.yaml": strings.Replace(minimal, "8443", "none", 1) + "throtle: {}\ntenant_files: [a.yaml, missing.yaml, b.yaml]\n",
+		"c.yaml": strings.NewReplacer("8443", "none", "/var/lib/sallyport/", "/dev/null/").Replace(minimal) + "throtle: {}\ntenant_files: [a.yaml, missing.yaml, b.yaml]\n",
 		"a.yaml": "name: A\nclients:\n  - {id: x, type: public, grants: [refresh_token]}\n",
 		"b.yaml": "name: B\nclients:\n  - {id: x, type: public, grants: [refresh_token]}\n  - {id: y}\n",
 	})
@@ -193,8 +193,10 @@ func TestEverythingIsReportedAtOnce(t *testing.T) {
 	}
 	want := []string{
 		"c.yaml:2: listen: the port must be a number",
+		"c.yaml:4: database.url: /dev/null is no folder",
 		"c.yaml:7: throtle: unknown key; did you mean throttle?",
 		"c.yaml:8: tenant_files[1]: there is no file",
+		"b.yaml:1: name: " + filepath.Join(dir, "a.yaml") + ` says "A"; one issuer serves one tenant`,
 		"b.yaml:3: clients[0].id: this client id stands at " + filepath.Join(dir, "a.yaml") + ":3 already",
 		"b.yaml:4: clients[1].type: is missing",
 		"b.yaml:4: clients[1].grants: is missing",

@@ -1,12 +1,10 @@
 package config
 
-import "github.com/sallyport/sallyport/config/strict"
-
 // KeyFile returns the secrets.key_file of a configuration file, for the command that
 // makes it: neither it nor anything else of the configuration need be in order. The
 // error is [Problems], when the file cannot be read or does not say.
 func KeyFile(path string, getenv func(string) (string, bool)) (string, error) {
-	c := &Config{read: strict.New(path, getenv)}
+	c := &Config{read: reading(path, getenv)}
 	if decoded := c.read.Decode(c); c.Secrets.KeyFile != "" {
 		return c.Secrets.KeyFile, nil
 	} else if decoded {

@@ -39,6 +39,9 @@ func LoadTenant(path string, getenv func(string) (string, bool)) (*Tenant, error
 // whether they go together. The error is [Problems] of all files.
 func Check(path string, getenv func(string) (string, bool)) (*Config, []*Tenant, error) {
 	c := load(path, getenv)
+	if err := c.DatabaseFolder(); err != nil {
+		c.read.Object("database.url", err.Error())
+	}
 	problems := c.read.Problems()
 	var tenants []*Tenant
 	seen := places{}
@@ -48,6 +51,9 @@ func Check(path string, getenv func(string) (string, bool)) (*Config, []*Tenant,
 		}
 		t := loadTenant(file, getenv, seen)
 		t.against(c, t.read)
+		if len(tenants) > 0 {
+			t.sameAs(tenants[0])
+		}
 		problems = append(problems, t.read.Problems()...)
 		tenants = append(tenants, t)
 	}
@@ -68,8 +74,15 @@ func (t *Tenant) Against(c *Config) error {
 	return r.Err()
 }
 
+// reading prepares the reading of a configuration file.
+func reading(path string, getenv func(string) (string, bool)) *strict.File {
+	r := strict.New(path, getenv)
+	r.Absent = "name the configuration with --config or SALLYPORT_CONFIG"
+	return r
+}
+
 func load(path string, getenv func(string) (string, bool)) *Config {
-	c := &Config{read: strict.New(path, getenv)}
+	c := &Config{read: reading(path, getenv)}
 	if !c.read.Decode(c) {
 		return c
 	}

@@ -16,7 +16,7 @@ type Tenant struct {
 	Name    string         `yaml:"name" required:"true" example:"Example" doc:"Name of the tenant, as authenticator apps show it."`
 	APIs    []TenantAPI    `yaml:"apis" doc:"The APIs that tokens are issued for."`
 	Clients []TenantClient `yaml:"clients" doc:"The applications that may ask for tokens."`
-	Users   []TenantUser   `yaml:"users" doc:"The users. A password is set when the user is created, and never again."`
+	Users   []TenantUser   `yaml:"users" doc:"The users. A password is set when the user is created, and never again; one of a file is not judged by min_length and blocklist_file."`
 
 	// File is the path the tenant was read from, Digest the SHA-256 of its bytes, its
 	// variables and the secrets in files, in hexadecimal digits.
@@ -50,7 +50,7 @@ type TenantClient struct {
 	RedirectURIs []string            `yaml:"redirect_uris" example:"[https://app.example.com/callback]" doc:"Where authorization answers may go."`
 	MFA          record.MFAMode      `yaml:"mfa" default:"enrolled" enum:"required|enrolled|off" doc:"Who is asked for a second factor."`
 	Audiences    map[string][]string `yaml:"audiences" example:"{https://api.example.com/: [read:things]}" doc:"The APIs it may have, each with its scopes (none listed: all). Left out: every API."`
-	Disabled     bool                `yaml:"disabled" default:"off" doc:"The client is refused."`
+	Disabled     bool                `yaml:"disabled" default:"off" doc:"The client is refused. Taking this out does not end it; clients enable does."`
 
 	TrustedForwarder bool `yaml:"trusted_forwarder" default:"off" doc:"A confidential client that is believed about its user's address, in the header auth0-forwarded-for of a token request."`
 }
@@ -77,9 +77,9 @@ type TenantUser struct {
 	EmailVerified bool        `yaml:"email_verified" default:"off" doc:"The address is known to be the user's."`
 	PhoneNumber   string      `yaml:"phone_number" example:"\"+4915550100042\"" doc:"Phone number in E.164 form."`
 	Name          string      `yaml:"name" example:"Alice Example" doc:"Name for people."`
-	Password      secret.Text `yaml:"password" example:"${ALICE_PASSWORD}" doc:"The first password, set at creation only."`
+	Password      secret.Text `yaml:"password" example:"${ALICE_PASSWORD}" doc:"The first password, set at creation only and not judged by the rules of passwords. Take it out once the user exists. A new user without one cannot log in until users set-password."`
 	PasswordHash  secret.Text `yaml:"password_hash" doc:"Instead of the password: a bcrypt, argon2 or PBKDF2 hash of it. It is upgraded at the first login."`
-	Blocked       bool        `yaml:"blocked" default:"off" doc:"The user cannot log in."`
+	Blocked       bool        `yaml:"blocked" default:"off" doc:"The user cannot log in. Taking this out does not end it; users enable does."`
 }
 
 // API returns the API as the gateway keeps it.

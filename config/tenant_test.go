@@ -37,7 +37,12 @@ func TestBadTenants(t *testing.T) {
 		{"address", "users:\n  - {id: a, email: \"A <a@b.test>\", password: x}\n", "3: users[0].email: must be an address alone"},
 		{"verified nothing", "users:\n  - {id: a, username: a, email_verified: true, password: x}\n", "3: users[0].email_verified: there is no email"},
 		{"phone", "users:\n  - {id: a, username: a, phone_number: \"0155\", password: x}\n", "3: users[0].phone_number: must be in E.164 form"},
-		{"no password", "users:\n  - {id: a, username: a}\n", "3: users[0].password: is missing"},
+		{"same in full width", "users:\n  - {id: a, username: bob, password: x}\n  - {id: b, username: \uff22\uff4f\uff42, password: x}\n", "4: users[1].username: this user name or e-mail address stands"},
+		{"folded", "users:\n  - {id: a, username: strasse, password: x}\n  - {id: b, username: straße, password: x}\n", "4: users[1].username: this user name or e-mail address stands"},
+		{"unseen", "users:\n  - {id: a, username: \"bob\\u200b\", password: x}\n", "3: users[0].username: names nobody"},
+		{"blank", "users:\n  - {id: a, username: \" \", password: x}\n", "3: users[0].username: names nobody"},
+		{"empty password", "users:\n  - {id: a, username: a, password: \"\"}\n", "3: users[0].password: is empty"},
+		{"empty hash", "users:\n  - {id: a, username: a, password_hash: \"\"}\n", "3: users[0].password_hash: is empty"},
 		{"two passwords", "users:\n  - {id: a, username: a, password: x, password_hash: " + hash + "}\n", "3: users[0].password_hash: there is a password as well"},
 		{"hash", "users:\n  - {id: a, username: a, password_hash: $1$md5}\n", "3: users[0].password_hash: is of no known form"},
 		{"client twice", "clients:\n  - {id: a, type: public, grants: [refresh_token]}\n  - {id: a, type: public, grants: [refresh_token]}\n", "4: clients[1].id: this client id stands"},
@@ -102,7 +107,9 @@ func TestTenantAgainstConfiguration(t *testing.T) {
 apis:
   - {audience: https://login.example.test/mfa/}
   - {audience: https://login.example.test/userinfo}
+  - {audience: https://login.example.test/mfa}
   - {audience: https://api.example.test/, access_token_lifetime: 15m}
+  - {audience: mfa}
 clients:
   - id: a
     type: public
@@ -123,6 +130,10 @@ clients:
 		err = tenant.Against(c)
 		expect(t, file, err, "3: apis[0].audience: is an audience of the gateway itself")
 		expect(t, file, err, "4: apis[1].audience: is an audience of the gateway itself")
+		expect(t, file, err, "5: apis[2].audience: is an audience of the gateway itself")
+		if strings.Contains(err.Error(), "apis[4]") {
+			t.Errorf("an audience of another name is refused: %v", err)
+		}
 	}
 	c.Server.PublicURL = "https://other.test/"
 	if err := tenant.Against(c); err != nil {
@@ -130,9 +141,19 @@ clients:
 	}
 	c.Profile, c.Lifetimes.AccessToken = config.Strict, 5*time.Minute
 	err = tenant.Against(c)
-	expect(t, file, err, "5: apis[2].access_token_lifetime: profile strict takes at most 5m")
-	expect(t, file, err, "10: clients[0].grants: profile strict refuses the password grants")
-	expect(t, file, err, "11: clients[0].origins: profile strict refuses calls from browsers")
+	expect(t, file, err, "6: apis[3].access_token_lifetime: profile strict takes at most 5m")
+	expect(t, file, err, "12: clients[0].grants: profile strict refuses the password grants")
+	expect(t, file, err, "13: clients[0].origins: profile strict refuses calls from browsers")
+}
+
+// A user without a password is one whose line was taken out after the first start, or
+// one that an operator gives a password.
+func TestUserWithoutPassword(t *testing.T) {
+	dir := folder(t, map[string]string{"t.yaml": "name: T\nusers: [{id: a, username: a}]\n"})
+	tenant, err := config.LoadTenant(filepath.Join(dir, "t.yaml"), environment(nil))
+	if err != nil || !tenant.Users[0].Password.Empty() || !tenant.Users[0].PasswordHash.Empty() {
+		t.Errorf("%+v, %v", tenant, err)
+	}
 }
 
 func TestTenantRecords(t *testing.T) {

@@ -206,9 +206,8 @@ func (t *Tenant) validateGranted(audience string, scopes []string, at string) {
 
 func (t *Tenant) validateUser(u TenantUser, at string, seen places) {
 	t.validateSubject(u.ID, at+".id", seen)
-	// One can log in with either, so that they share their names.
-	seen.claim(t.read, "user name or e-mail address", strings.ToLower(u.Username), at+".username")
-	seen.claim(t.read, "user name or e-mail address", strings.ToLower(u.Email), at+".email")
+	t.claimName(u.Username, at+".username", seen)
+	t.claimName(u.Email, at+".email", seen)
 	if u.Username == "" && u.Email == "" {
 		t.read.Object(at+".username", "is missing; a user needs a username or an email to log in with")
 	}
@@ -221,12 +220,33 @@ func (t *Tenant) validateUser(u TenantUser, at string, seen places) {
 	if u.PhoneNumber != "" && !phone.MatchString(u.PhoneNumber) {
 		t.read.Object(at+".phone_number", "must be in E.164 form, as in \"+4915550100042\"")
 	}
+	t.validatePassword(u, at)
+}
+
+// claimName reports a name or address to log in with that is somebody's already, or
+// that nobody could log in with. One can log in with either, so that they share their
+// names, in the form that the database keeps.
+func (t *Tenant) claimName(text, path string, seen places) {
+	form, ok := identity.Normalize(text)
+	if text != "" && !ok {
+		t.read.Object(path, "names nobody: it is blank, longer than 512 bytes, or holds characters that cannot be seen")
+	}
+	seen.claim(t.read, "user name or e-mail address", form, path)
+}
+
+// validatePassword lets a user have neither password nor hash: who exists keeps what
+// they have, and somebody new gets one from an operator.
+func (t *Tenant) validatePassword(u TenantUser, at string) {
+	_, stands := t.read.Stands(at + ".password")
+	_, hashed := t.read.Stands(at + ".password_hash")
 	switch {
-	case u.Password.Empty() && u.PasswordHash.Empty():
-		t.read.Object(at+".password", "is missing; a user needs a password or a password_hash")
+	case stands && u.Password.Empty():
+		t.read.Object(at+".password", "is empty; give it a value, or remove the line once the user exists")
+	case hashed && u.PasswordHash.Empty():
+		t.read.Object(at+".password_hash", "is empty; give it a value, or remove the line once the user exists")
 	case !u.Password.Empty() && !u.PasswordHash.Empty():
 		t.read.Object(at+".password_hash", "there is a password as well; keep one of the two")
-	case u.Password.Empty() && !identity.Known(u.PasswordHash.Reveal()):
+	case hashed && !identity.Known(u.PasswordHash.Reveal()):
 		t.read.Object(at+".password_hash", "is of no known form: bcrypt ($2a$, $2b$, $2y$), $argon2id$, $argon2i$, $pbkdf2-sha256$, $pbkdf2-sha512$ or pbkdf2_sha256$")
 	}
 }
@@ -250,13 +270,21 @@ func isOrigin(text string) bool {
 		text == strings.ToLower(u.Scheme+"://"+u.Host)
 }
 
+// sameAs reports a name that is not the first tenant file's: one issuer is one tenant.
+func (t *Tenant) sameAs(first *Tenant) {
+	if t.Name != first.Name && first.Name != "" && t.Name != "" {
+		t.read.Object("name", fmt.Sprintf("%s says %q; one issuer serves one tenant, so that all its files give it the same name", first.File, first.Name))
+	}
+}
+
 // against checks what depends on the configuration of the gateway: the audiences it
 // has itself, and its profile.
 func (t *Tenant) against(c *Config, r *strict.File) {
 	tight := c.Profile == Strict
 	for i, a := range t.APIs {
 		at := fmt.Sprintf("apis[%d]", i)
-		if a.Audience == c.Server.PublicURL+"mfa/" || a.Audience == c.Server.PublicURL+"userinfo" {
+		if own := []string{"mfa", "mfa/", "userinfo"}; slices.Contains(own, strings.TrimPrefix(a.Audience, c.Server.PublicURL)) &&
+			strings.HasPrefix(a.Audience, c.Server.PublicURL) {
 			r.Object(at+".audience", "is an audience of the gateway itself; choose another one")
 		}
 		if tight && a.AccessTokenLifetime > c.Lifetimes.AccessToken {

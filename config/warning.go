@@ -1,8 +1,19 @@
 package config
 
-import "slices"
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
 
-// unserved are the settings that are accepted and checked, but do nothing yet.
+	"github.com/sallyport/sallyport/config/strict"
+)
+
+// notServed begins the warning about a setting that is accepted and checked, but does
+// nothing yet.
+const notServed = "valid, but not served by this version: "
+
+// unserved are those settings.
 var unserved = []struct{ path, text string }{
 	{"dialects", "these faces are not served yet"},
 	{"lifetimes.oob_code", "no out-of-band factor is served yet"},
@@ -13,24 +24,83 @@ var unserved = []struct{ path, text string }{
 	{"delivery.push.fcm", "nothing is pushed yet"},
 }
 
-// Warnings names what stands in the file but is not served by this version, each as
-// "file.yaml:12: dialects: why", in the order of the file.
+// unservedGrants are the grants of a tenant file that nobody can use yet.
+var unservedGrants = map[string]string{
+	"refresh_token":      "refresh tokens are issued, but cannot be redeemed yet",
+	"authorization_code": "there is no authorization endpoint yet",
+}
+
+// warnings are lines about a file that is served nevertheless.
+type warnings struct {
+	read  *strict.File
+	found Problems
+}
+
+func (w *warnings) add(path, format string, args ...any) {
+	w.found = append(w.found, Problem{File: w.read.Path(), Line: w.read.Line(path), Path: path, Text: fmt.Sprintf(format, args...)})
+}
+
+// lines returns the warnings in the order of the file.
+func (w *warnings) lines() []string {
+	slices.SortStableFunc(w.found, func(a, b Problem) int { return a.Line - b.Line })
+	var out []string
+	for _, p := range w.found {
+		out = append(out, p.String())
+	}
+	return out
+}
+
+// Warnings names what stands in the file but is not served by this version, and what
+// may not be what was meant, each as "file.yaml:12: dialects: why", in the order of the
+// file.
 func (c *Config) Warnings() []string {
 	if c.read == nil {
 		return nil
 	}
-	var found Problems
+	w := &warnings{read: c.read}
 	for _, u := range unserved {
-		if line, stands := c.read.Stands(u.path); stands && c.has(u.path) {
-			found = append(found, Problem{File: c.read.Path(), Line: line, Path: u.path, Text: "valid, but not served by this version: " + u.text})
+		if _, stands := c.read.Stands(u.path); stands && c.has(u.path) {
+			w.add(u.path, "%s", notServed+u.text)
 		}
 	}
-	slices.SortStableFunc(found, func(a, b Problem) int { return a.Line - b.Line })
-	var out []string
-	for _, p := range found {
-		out = append(out, p.String())
+	if c.Profile == Strict {
+		w.add("profile", "parts of strict are not served by this version: answers with status 400, refusing JSON and tolerant input, and hiding the password grants")
 	}
-	return out
+	if missing := c.read.Omitted("tls"); len(missing) > 0 && strings.HasPrefix(c.Server.PublicURL, "https:") {
+		w.add("tls", "left out, because %s are unset; serving plain http", strings.Join(missing, " and "))
+	}
+	w.open("secrets.key_file", c.Secrets.KeyFile, 0o077)
+	if c.Server.TLS != nil {
+		w.open("tls.key_file", c.Server.TLS.KeyFile, 0o007) // a group may share certificates
+	}
+	return w.lines()
+}
+
+// open warns of a file with keys that more people can read than should.
+func (w *warnings) open(path, file string, others os.FileMode) {
+	if at, err := os.Stat(file); err == nil && at.Mode().Perm()&others != 0 {
+		w.add(path, "others can read the keys in it (mode %04o); run `chmod 600 %s`", at.Mode().Perm(), file)
+	}
+}
+
+// Warnings names what stands in the tenant file but is not served by this version, in
+// the order of the file.
+func (t *Tenant) Warnings() []string {
+	if t.read == nil {
+		return nil
+	}
+	w := &warnings{read: t.read}
+	for i, c := range t.Clients {
+		for j, grant := range c.Grants {
+			if text, ok := unservedGrants[grant]; ok {
+				w.add(fmt.Sprintf("clients[%d].grants[%d]", i, j), "%s", notServed+text)
+			}
+		}
+		if len(c.RedirectURIs) > 0 {
+			w.add(fmt.Sprintf("clients[%d].redirect_uris", i), "%s", notServed+"nobody is redirected yet")
+		}
+	}
+	return w.lines()
 }
 
 // has reports whether a setting that stands in the file holds anything: an optional

@@ -120,6 +120,7 @@ func (r *File) pointer(n *yaml.Node, path string, f Field, v reflect.Value) {
 		set, missing := r.variables(n)
 		switch {
 		case len(missing) > 0 && len(set) == 0:
+			r.omitted[path] = missing
 			return
 		case len(missing) > 0:
 			r.fail(r.Line(path), path, fmt.Sprintf("%s is set, but %s is not; set all of them, or none to leave the section out",

@@ -31,14 +31,18 @@ type File struct {
 	getenv   func(string) (string, bool)
 	lines    map[string]int // by path, of all that stands in the file
 	problems Problems
-	blamed   []string // paths with a problem: nothing more is said of them later
+	blamed   []string            // paths with a problem: nothing more is said of them later
+	omitted  map[string][]string // optional sections that were left out: their unset variables
 	bytes    []byte
 	filled   []string // what came from outside: variables, secrets in files
+
+	// Absent says what to do when there is no such file; it may be empty.
+	Absent string
 }
 
 // New prepares the reading of a file whose variables getenv looks up.
 func New(path string, getenv func(string) (string, bool)) *File {
-	return &File{path: path, getenv: getenv, lines: map[string]int{}}
+	return &File{path: path, getenv: getenv, lines: map[string]int{}, omitted: map[string][]string{}}
 }
 
 // Decode reads the file into the struct that into points to. It reports whether the
@@ -63,6 +67,10 @@ func (r *File) Stands(path string) (line int, ok bool) {
 	line, ok = r.lines[path]
 	return line, ok
 }
+
+// Omitted names the unset variables for which an optional section was left out; none
+// when it was not.
+func (r *File) Omitted(path string) []string { return r.omitted[path] }
 
 // fail adds a problem at a line.
 func (r *File) fail(line int, path, text string) {
@@ -134,6 +142,10 @@ func (r *File) ObjectTo(prefix string, err error) {
 // parse reads the file and returns the mapping that it is, or nil after a problem.
 func (r *File) parse() *yaml.Node {
 	content, err := ReadFile(r.path, fileLimit)
+	if _, absent := os.Stat(r.path); errors.Is(absent, os.ErrNotExist) {
+		r.fail(0, "", strings.TrimSuffix("there is no such file; "+r.Absent, "; "))
+		return nil
+	}
 	if err != nil {
 		r.fail(0, "", err.Error())
 		return nil
@@ -161,6 +173,9 @@ func (r *File) parse() *yaml.Node {
 	return root
 }
 
+// unquoted is a variable inside of { } or [ ] whose own braces end what it stands in.
+var unquoted = regexp.MustCompile(`(?m)^[^"'#\n]*[{\[,][^"'#\n]*\$\{`)
+
 var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
 
 func (r *File) syntax(err error) {
@@ -170,6 +185,9 @@ func (r *File) syntax(err error) {
 		if n, err := strconv.Atoi(m[1]); err == nil {
 			line = n
 		}
+	}
+	if unquoted.Match(r.bytes) {
+		text += "; inside of { } a variable needs quotes, as in {url: \"${NAME}\"}"
 	}
 	r.fail(line, "", "is not YAML: "+text)
 }
@@ -197,6 +215,9 @@ func (r *File) beside(path string) string {
 func fileProblem(path string) string {
 	switch at, err := os.Stat(path); {
 	case errors.Is(err, os.ErrNotExist):
+		if _, err := os.Stat(filepath.Dir(path)); errors.Is(err, os.ErrNotExist) {
+			return "there is no file " + path + ", nor its folder"
+		}
 		return "there is no file " + path
 	case err != nil:
 		return fmt.Sprintf("cannot read %s: %v", path, errors.Unwrap(err))
