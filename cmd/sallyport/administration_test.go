@@ -86,7 +86,7 @@ func TestUsers(t *testing.T) {
 		t.Error("the generated password is not the user's")
 	}
 	k.says("--username is another", exitFailed, "", "users", "add", "--id", "auth0|other", "--username", "BOB")
-	k.says("--id is another", exitFailed, "", "users", "add", "--id", "auth0|bob", "--username", "other")
+	k.says("there is a user auth0|bob already", exitFailed, "", "users", "add", "--id", "auth0|bob", "--username", "other")
 	k.says("--email must be", exitMisuse, "", "users", "add", "--id", "auth0|x", "--email", "x")
 	k.says("--username is missing", exitMisuse, "", "users", "add", "--id", "auth0|x")
 

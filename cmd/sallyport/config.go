@@ -13,11 +13,11 @@ func configCommand(d deps) *cobra.Command {
 	g := group("config", "Check, print or explain the configuration", check, show, reference)
 	path := d.configFlag(g)
 	check.RunE = func(*cobra.Command, []string) error {
-		c, _, err := config.Check(*path, d.getenv)
+		c, tenants, err := config.Check(*path, d.getenv)
 		if err != nil {
 			return err
 		}
-		for _, w := range c.Warnings() {
+		for _, w := range warnings(c, tenants) {
 			d.printf("%s\n", w)
 		}
 		d.printf("ok\n")
@@ -32,4 +32,13 @@ func configCommand(d deps) *cobra.Command {
 	}
 	reference.RunE = func(*cobra.Command, []string) error { return config.Reference(d.stdout) }
 	return g
+}
+
+// warnings are those of the configuration and of its tenant files.
+func warnings(c *config.Config, tenants []*config.Tenant) []string {
+	all := c.Warnings()
+	for _, t := range tenants {
+		all = append(all, t.Warnings()...)
+	}
+	return all
 }

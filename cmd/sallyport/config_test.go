@@ -39,7 +39,7 @@ func TestConfigCheck(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(k.folder, "sallyport.db")); !os.IsNotExist(err) {
 		t.Errorf("a configuration with problems made a database: %v", err)
 	}
-	k.says("there is no file", exitMisuse, "", "config", "check", "--config", filepath.Join(k.folder, "none.yaml"))
+	k.says("there is no such file; name the configuration with --config", exitMisuse, "", "config", "check", "--config", filepath.Join(k.folder, "none.yaml"))
 }
 
 func TestConfigPrintAndReference(t *testing.T) {
@@ -76,15 +76,18 @@ func TestKeysInit(t *testing.T) {
 	// --out needs no configuration.
 	other := filepath.Join(k.folder, "other.json")
 	k.says(other, exitOK, "", "keys", "init", "--config", "/none.yaml", "--out", other)
-	k.says("there is no file", exitMisuse, "", "keys", "init", "--config", "/none.yaml")
+	k.says("there is no such file", exitMisuse, "", "keys", "init", "--config", "/none.yaml")
+	k.says("install -d -m 700 "+filepath.Join(k.folder, "none"), exitFailed, "", "keys", "init", "--out", filepath.Join(k.folder, "none/keys.json"))
 }
 
 func TestVersion(t *testing.T) {
-	newDesk(t).says("go        go1.", exitOK, "", "version")
-	var out bytes.Buffer
-	deps{stdout: &out}.version(&debug.BuildInfo{GoVersion: "go1.26.0", Main: debug.Module{Version: "v1.2.3"},
+	k := newDesk(t)
+	if long, short := k.says("go        go1.", exitOK, "", "version"), k.want(exitOK, "", "--version"); short != long {
+		t.Errorf("--version prints %q, version %q", short, long)
+	}
+	got := versions(&debug.BuildInfo{GoVersion: "go1.26.0", Main: debug.Module{Version: "v1.2.3"},
 		Settings: []debug.BuildSetting{{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.modified", Value: "true"}}})
-	if want := "sallyport v1.2.3\nrevision  abc (modified)\ngo        go1.26.0\n"; out.String() != want {
-		t.Errorf("got %q, want %q", out.String(), want)
+	if want := "sallyport v1.2.3\nrevision  abc (modified)\ngo        go1.26.0\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

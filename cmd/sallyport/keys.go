@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -39,6 +40,8 @@ func (d deps) makeKeys(path, out string) error {
 	}
 	if err := ring.Save(out); errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("%s exists and stays as it is: what it sealed could not be read again; name another file with --out", out)
+	} else if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("there is no folder for %s; make it with `install -d -m 700 %s`", out, filepath.Dir(out))
 	} else if err != nil {
 		return err
 	}

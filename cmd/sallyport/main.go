@@ -57,10 +57,15 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// interruptible ends the context of a server at SIGINT or SIGTERM. A second signal does
-// no more: timeout(1) sends two, and stopping takes seconds at most.
+// interruptible ends the context of a server at SIGINT or SIGTERM, or at SIGHUP, which a
+// terminal sends when it closes, unless nohup(1) has it ignored. A second signal does no
+// more: timeout(1) sends two, and stopping takes seconds at most.
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		ends = append(ends, syscall.SIGHUP)
+	}
+	return signal.NotifyContext(ctx, ends...)
 }
 
 // run runs one command line and returns the exit code.

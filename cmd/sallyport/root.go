@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,11 @@ func newRoot(d deps) *cobra.Command {
 			"`sallyport demo` shows a whole login without any preparation.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+	}
+	if b, ok := debug.ReadBuildInfo(); ok {
+		root.Version = versions(b)
+		root.SetVersionTemplate("{{.Version}}")
+		root.Flags().Bool("version", false, "print the versions of this program and of Go") // without the -v of cobra
 	}
 	root.SetIn(d.stdin)
 	root.SetOut(d.stdout)

@@ -13,7 +13,7 @@ import (
 func serveCommand(d deps) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Serve logins until SIGINT or SIGTERM",
+		Short: "Serve logins until SIGINT, SIGTERM or SIGHUP",
 		Long: "Serve checks the configuration, migrates the database, applies the tenant files and serves.\n" +
 			"A configuration with a problem is not served at all: every problem is named, and the exit code is 2.",
 		Args: cobra.NoArgs,
@@ -31,7 +31,7 @@ func (d deps) serve(ctx context.Context, path string) (err error) {
 		return err
 	}
 	log := d.log()
-	for _, w := range c.Warnings() {
+	for _, w := range warnings(c, tenants) {
 		log.WarnContext(ctx, w) //nolint:sloglint // each names its own line of the configuration
 	}
 	g, err := gateway.New(ctx, gateway.Options{Config: c, Tenants: tenants, Log: log, Now: d.now, Random: d.random})

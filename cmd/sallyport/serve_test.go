@@ -70,6 +70,9 @@ func TestServeAndHealthcheck(t *testing.T) {
 	if log := strings.Join(lines, "\n"); !strings.Contains(log, "free_attempts") || !strings.Contains(log, `"change":"client spa"`) {
 		t.Errorf("neither the warning nor what was applied is in the log:\n%s", log)
 	}
+	if log := lines[len(lines)-1]; !strings.Contains(log, `"tls":false`) {
+		t.Errorf("the log does not say that it serves without TLS: %s", log)
+	}
 	k.says("ready", exitOK, "", "healthcheck")
 	k.says("nothing to do", exitOK, "", "apply", "-f", k.folder+"/tenant.yaml") // beside it
 	k.says("held by another gateway", exitFailed, "", "serve")
@@ -78,7 +81,7 @@ func TestServeAndHealthcheck(t *testing.T) {
 	}
 	k.says("does not answer", exitFailed, "", "healthcheck")
 	// Containers know 0 and 1 only.
-	k.says("there is no file", exitFailed, "", "healthcheck", "--config", "/none.yaml")
+	k.says("there is no such file", exitFailed, "", "healthcheck", "--config", "/none.yaml")
 }
 
 func TestReachable(t *testing.T) {

@@ -75,6 +75,11 @@ func userKnown(id string, err error) error {
 }
 
 func (d deps) addUser(ctx context.Context, db database, u identity.User, chosen bool) error {
+	if _, err := db.User(ctx, u.ID); err == nil {
+		return fmt.Errorf("there is a user %s already; `sallyport users list` shows it", visible(u.ID))
+	} else if !errors.Is(err, fault.NotFound) {
+		return err
+	}
 	password, err := d.newPassword(ctx, db, u, chosen)
 	if err != nil {
 		return err

@@ -15,23 +15,24 @@ func versionCommand(d deps) *cobra.Command {
 			if !ok {
 				return errors.New("this binary was built without module support and does not know its version")
 			}
-			d.version(b)
+			d.printf("%s", versions(b))
 			return nil
 		},
 	}
 }
 
-func (d deps) version(b *debug.BuildInfo) {
+// versions names the versions of a build, a line each.
+func versions(b *debug.BuildInfo) string {
 	settings := map[string]string{}
 	for _, s := range b.Settings {
 		settings[s.Key] = s.Value
 	}
-	d.printf("sallyport %s\n", b.Main.Version)
+	text := "sallyport " + b.Main.Version + "\n"
 	if revision := settings["vcs.revision"]; revision != "" {
 		if settings["vcs.modified"] == "true" {
 			revision += " (modified)"
 		}
-		d.printf("revision  %s\n", revision)
+		text += "revision  " + revision + "\n"
 	}
-	d.printf("go        %s\n", b.GoVersion)
+	return text + "go        " + b.GoVersion + "\n"
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/sallyport/sallyport/config"
 	"github.com/sallyport/sallyport/pkg/identity"
@@ -24,6 +25,9 @@ func Administer(ctx context.Context, o Options) (*Administration, error) {
 	ring, err := secret.LoadRing(o.Config.Secrets.KeyFile)
 	if err != nil {
 		return nil, err
+	}
+	if err := o.Config.DatabaseFolder(); err != nil {
+		return nil, fmt.Errorf("database.url: %w", err)
 	}
 	sql, err := OpenSQL(ctx, o, ring)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/sallyport/sallyport/config"
@@ -19,12 +20,13 @@ const tenantName = "tenant.name"
 
 // Apply makes the database serve what a tenant file says, and returns what it changed,
 // a line each. A file that was applied before and has not changed since is skipped by
-// its digest. What was made in another way than by a file is left alone, and so is
+// its digest, which is kept for each tenant and name of a file. What was made in another way than by a file is left alone, and so is
 // everything that the file no longer mentions.
 func Apply(
 	ctx context.Context, sql *sqlstore.Store, passwords *identity.Passwords, t *config.Tenant, now time.Time,
 ) ([]string, error) {
-	if done, err := sql.Applied(ctx, t.Name, t.Digest); err != nil || done {
+	file := t.Name + "/" + filepath.Base(t.File)
+	if done, err := sql.Applied(ctx, file, t.Digest); err != nil || done {
 		return nil, err
 	}
 	a := application{sql: sql, passwords: passwords, now: now.UTC().Truncate(time.Millisecond)}
@@ -34,7 +36,7 @@ func Apply(
 		}
 	}
 	// Last, so that a file that was applied in part is applied again.
-	return a.changes, sql.SetApplied(ctx, t.Name, t.Digest)
+	return a.changes, sql.SetApplied(ctx, file, t.Digest)
 }
 
 type application struct {
@@ -76,18 +78,36 @@ func (a *application) apis(ctx context.Context, t *config.Tenant) error {
 
 func (a *application) clients(ctx context.Context, t *config.Tenant) error {
 	for _, c := range t.Clients {
-		e := a.event(audit.ClientChanged, "", c.ID, "saved")
-		changed, err := a.sql.SaveClient(ctx, c.Client(), e)
-		if err == nil && c.Disabled {
-			e.Reason = "disabled"
-			err = a.sql.SetClientDisabled(ctx, c.ID, true, e)
+		changed, err := a.sql.SaveClient(ctx, c.Client(), a.event(audit.ClientChanged, "", c.ID, "saved"))
+		if changed {
+			a.changed("client %s", c.ID)
 		}
 		if err != nil {
 			return fmt.Errorf("client %s: %w", c.ID, err)
 		}
-		if changed {
-			a.changed("client %s", c.ID)
+	}
+	return a.disable(ctx, t)
+}
+
+// disable disables the clients that the file says so of, and that a file made. It ends
+// nothing: who disabled a client on the command line means it.
+func (a *application) disable(ctx context.Context, t *config.Tenant) error {
+	kept, err := a.sql.Clients(ctx)
+	if err != nil {
+		return err
+	}
+	before := map[string]record.Client{}
+	for _, c := range kept {
+		before[c.ID] = c
+	}
+	for _, c := range t.Clients {
+		if was := before[c.ID]; !c.Disabled || was.Disabled || was.ManagedBy != record.ManagedByFile {
+			continue
 		}
+		if err := a.sql.SetClientDisabled(ctx, c.ID, true, a.event(audit.ClientChanged, "", c.ID, "disabled")); err != nil {
+			return fmt.Errorf("client %s: %w", c.ID, err)
+		}
+		a.changed("client %s: disabled", c.ID)
 	}
 	return nil
 }
@@ -122,9 +142,19 @@ func (a *application) user(ctx context.Context, u config.TenantUser) error {
 	if changed {
 		a.changed("user %s", u.ID)
 	}
-	if u.Blocked {
-		return a.sql.SetUserBlocked(ctx, u.ID, true, a.event(audit.UserChanged, u.ID, "", "blocked"))
+	return a.block(ctx, u)
+}
+
+// block blocks a user that the file says so of. It ends nothing.
+func (a *application) block(ctx context.Context, u config.TenantUser) error {
+	before, err := a.sql.User(ctx, u.ID)
+	if err != nil || !u.Blocked || before.Blocked {
+		return err
 	}
+	if err := a.sql.SetUserBlocked(ctx, u.ID, true, a.event(audit.UserChanged, u.ID, "", "blocked")); err != nil {
+		return err
+	}
+	a.changed("user %s: blocked", u.ID)
 	return nil
 }
 

@@ -86,7 +86,9 @@ func (g *Gateway) start(ctx context.Context, ring *secret.Ring) error {
 		return err
 	}
 	g.signer = signer.New(signer.Options{Store: g.stores.sql, Now: g.Now, Log: g.Log})
-	if err := g.signer.EnsureKeys(ctx); err != nil {
+	if err := g.signer.EnsureKeys(ctx); errors.Is(err, secret.ErrSealed) {
+		return fmt.Errorf("secrets.key_file is not the ring that this database was sealed with; put the old one back: %w", err)
+	} else if err != nil {
 		return fmt.Errorf("load the signing keys: %w", err)
 	}
 	g.Public = g.compose(ring, users).Handler()

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -25,22 +26,29 @@ const (
 
 // Run listens where the configuration says and serves until ctx ends.
 func (g *Gateway) Run(ctx context.Context) error {
-	public, err := g.listen(ctx, g.Config.Server.Listen)
+	public, err := listen(ctx, "listen", g.Config.Server.Listen)
 	if err != nil {
 		return err
 	}
-	management, err := g.listen(ctx, g.Config.Server.Management.Listen)
+	management, err := listen(ctx, "management.listen", g.Config.Server.Management.Listen)
 	if err != nil {
 		return errors.Join(err, public.Close())
 	}
 	return g.Serve(ctx, public, management)
 }
 
-func (g *Gateway) listen(ctx context.Context, address string) (net.Listener, error) {
+// listen listens for a setting, which its error names.
+func listen(ctx context.Context, setting, address string) (net.Listener, error) {
 	var c net.ListenConfig
 	l, err := c.Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
+	var cause *net.OpError
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s: %s is taken by another program, or by another gateway; end that, or choose another port", setting, address)
+	case errors.As(err, &cause):
+		return nil, fmt.Errorf("%s: cannot listen on %s: %w", setting, address, cause.Err)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
 	return l, nil
 }
@@ -71,7 +79,8 @@ func (g *Gateway) Serve(ctx context.Context, public, management net.Listener) er
 		})
 	}
 	g.Log.InfoContext(ctx, "serving", slog.String("issuer", g.Config.Server.PublicURL),
-		slog.String("listen", public.Addr().String()), slog.String("management", management.Addr().String()))
+		slog.String("listen", public.Addr().String()), slog.String("management", management.Addr().String()),
+		slog.Bool("tls", g.Config.Server.TLS != nil))
 	<-ctx.Done()
 	err := g.stop(ctx, servers)
 	running.Wait()

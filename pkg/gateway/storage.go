@@ -32,6 +32,9 @@ type stores struct {
 func openStores(ctx context.Context, o Options, ring *secret.Ring) (*stores, error) {
 	s := &stores{}
 	var err error
+	if err := o.Config.DatabaseFolder(); err != nil {
+		return nil, fmt.Errorf("database.url: %w", err)
+	}
 	if path, ok := o.Config.Database.SQLitePath(); ok {
 		if s.lock, err = lockFile(path + ".lock"); err != nil {
 			return nil, err

@@ -99,8 +99,8 @@ func (r *Ring) Seal(purpose, row string, t Text) (string, error) {
 	return "v1." + r.keys[0].ID + "." + base64.RawURLEncoding.EncodeToString(sealed), nil
 }
 
-// errSealed is all that is said of a sealed text that does not open.
-var errSealed = errors.New("a sealed secret does not open: wrong key ring, wrong row, or damaged")
+// ErrSealed is all that is said of a sealed text that does not open.
+var ErrSealed = errors.New("a sealed secret does not open: wrong key ring, wrong row, or damaged")
 
 // Open decrypts what [Ring.Seal] made for the same purpose and row.
 func (r *Ring) Open(purpose, row, sealed string) (Text, error) {
@@ -109,18 +109,18 @@ func (r *Ring) Open(purpose, row, sealed string) (Text, error) {
 	raw, err := base64.RawURLEncoding.DecodeString(body)
 	key, ok := r.find(id)
 	if version != "v1" || err != nil || !ok {
-		return Text{}, errSealed
+		return Text{}, ErrSealed
 	}
 	aead, err := key.aead(purpose)
 	if err != nil {
 		return Text{}, err
 	}
 	if len(raw) < aead.NonceSize() {
-		return Text{}, errSealed
+		return Text{}, ErrSealed
 	}
 	plain, err := aead.Open(nil, raw[:aead.NonceSize()], raw[aead.NonceSize():], []byte(row))
 	if err != nil {
-		return Text{}, errSealed
+		return Text{}, ErrSealed
 	}
 	return New(string(plain)), nil
 }

@@ -18,7 +18,8 @@ func (w *walk) print(out io.Writer) {
 		"Sallyport serves "+w.url+" from a temporary folder.",
 		"User "+user+", password "+w.Password.Reveal(),
 		"",
-		"Paste the lines below into another terminal, in their order: sh, bash or zsh with curl.")
+		"Paste the lines below into another terminal, in their order: sh, bash or zsh with curl.",
+		"All at once is fine: step 6 waits up to 30 seconds. With --run the demo does it all itself.")
 	fmt.Fprintln(out)
 	if w.Proxied {
 		fmt.Fprintln(out, `export no_proxy="$no_proxy,127.0.0.1,localhost,::1"`)
