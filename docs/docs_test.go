@@ -269,10 +269,20 @@ func commands(t *testing.T, sallyport string) {
 	}
 }
 
-// firstConfiguration: the files of README.md are a configuration without a problem.
+// firstConfiguration: the files of README.md are a configuration without a problem, once
+// its folder is made.
 func firstConfiguration(t *testing.T, sallyport string) {
+	const folder = "/var/lib/sallyport"
 	dir, written := t.TempDir(), 0
-	for _, b := range blocks(strings.ReplaceAll(readPage(t, "README.md"), "\n   ", "\n")) {
+	page := strings.ReplaceAll(readPage(t, "README.md"), folder, filepath.Join(dir, "lib"))
+	makes := regexp.MustCompile(`(?m)^ +(install -d -m 700 \S+)`).FindStringSubmatch(page)
+	if makes == nil {
+		t.Fatal("README.md does not make the folder of the database")
+	}
+	if out, err := exec.CommandContext(t.Context(), "sh", "-c", makes[1]).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", makes[1], err, out)
+	}
+	for _, b := range blocks(strings.ReplaceAll(page, "\n   ", "\n")) {
 		if name, ok := strings.CutPrefix(b.word, "yaml "); ok {
 			written++
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(b.text), 0o600); err != nil {

@@ -44,15 +44,16 @@ func TestOfficialNodeClient(t *testing.T) {
 				fmt.Sprintf("tls: {cert_file: %q, key_file: %q}", ca.cert, ca.key))
 			run := func(step string, more ...string) map[string]any {
 				t.Helper()
-				return node(t, step, append(more, "DOMAIN=localhost:"+port, "NODE_EXTRA_CA_CERTS="+ca.authority,
-					"CLIENT_ID=web", "CLIENT_SECRET="+gatewaytest.Secret, "USERNAME=alice", "PASSWORD="+gatewaytest.Password,
-					"OTP_TIME="+strconv.FormatInt(w.Clock.Now().Unix(), 10)))
+				return node(t, step, append(more, "SALLYPORT_DOMAIN=localhost:"+port, "NODE_EXTRA_CA_CERTS="+ca.authority,
+					"SALLYPORT_CLIENT_ID=web", "SALLYPORT_CLIENT_SECRET="+gatewaytest.Secret,
+					"SALLYPORT_USERNAME=alice", "SALLYPORT_PASSWORD="+gatewaytest.Password,
+					"SALLYPORT_OTP_TIME="+strconv.FormatInt(w.Clock.Now().Unix(), 10)))
 			}
 			enrolled := run("enroll")
 			seed, code := text(t, enrolled, "secret"), text(t, enrolled, "recoveryCode")
 			w.Clock.Wind(30 * time.Second)
-			run("login", "SECRET="+seed)
-			if again := text(t, run("recovery", "RECOVERY_CODE="+code), "recoveryCode"); again == code {
+			run("login", "SALLYPORT_SECRET="+seed)
+			if again := text(t, run("recovery", "SALLYPORT_RECOVERY_CODE="+code), "recoveryCode"); again == code {
 				t.Error("the recovery code was not replaced")
 			}
 		})

@@ -5,16 +5,24 @@
 //   node login.mjs recovery   password, recovery code, tokens and the next recovery code
 //
 // Each prints one line of JSON and ends with 0, or says what was not as expected and ends
-// with 1. README.md lists the environment they take.
+// with 1. README.md lists the variables they take, each with SALLYPORT_ before its name.
 import assert from 'node:assert/strict';
 import { createHmac, createPublicKey, verify as verifySignature } from 'node:crypto';
 import { AuthClient, isMfaRequiredError } from '@auth0/auth0-auth-js';
 
-const { DOMAIN, CLIENT_ID, CLIENT_SECRET, USERNAME, PASSWORD, AUDIENCE } = process.env;
-
-const auth0 = new AuthClient({ domain: DOMAIN, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET });
-
 const steps = { enroll, login, recovery };
+const step = steps[process.argv[2]];
+if (!step) stop(`usage: node login.mjs ${Object.keys(steps).join('|')}`);
+
+const domain = needed('DOMAIN');
+const auth0 = new AuthClient({ domain, clientId: needed('CLIENT_ID'), clientSecret: needed('CLIENT_SECRET') });
+const user = { username: needed('USERNAME'), password: needed('PASSWORD') };
+
+try {
+  console.log(JSON.stringify(await step()));
+} catch (error) {
+  stop(`${process.argv[2]}: ${reasons(error).join(': ')}`);
+}
 
 /** Sets up the authenticator app of a user who has no second factor yet. */
 async function enroll() {
@@ -44,7 +52,7 @@ async function login() {
   assert.ok(offers(requirements.challenge, 'otp'), 'a one-time password is asked for');
   await expectActive(mfaToken);
 
-  const otp = oneTimePassword(process.env.SECRET, timeNow());
+  const otp = oneTimePassword(needed('SECRET'), timeNow());
   const tokens = await auth0.mfa.verify({ factorType: 'otp', otp, mfaToken });
   const claims = await checkIdToken(tokens);
 
@@ -56,7 +64,7 @@ async function login() {
 
 /** Logs in with the recovery code, twice: each use gives the code for the next. */
 async function recovery() {
-  const old = process.env.RECOVERY_CODE;
+  const old = needed('RECOVERY_CODE');
   const { mfaToken, requirements } = await passwordAsksForMore();
   assert.ok(offers(requirements.challenge, 'recovery-code'), 'a recovery code is accepted');
 
@@ -81,7 +89,7 @@ async function recover(recoveryCode, mfaToken) {
 /** Sends the password; the server must answer that it wants a second factor. */
 async function passwordAsksForMore() {
   const refusal = await failure(auth0.getTokenByPassword({
-    username: USERNAME, password: PASSWORD, audience: AUDIENCE, scope: 'openid profile',
+    ...user, audience: variable('AUDIENCE'), scope: 'openid profile',
   }));
   if (!isMfaRequiredError(refusal)) throw refusal;
   assert.equal(refusal.statusCode, 403);
@@ -114,7 +122,7 @@ async function checkIdToken({ idToken, claims }) {
   const [header, payload, signature] = idToken.split('.');
   const { alg, kid } = JSON.parse(Buffer.from(header, 'base64url'));
   assert.equal(alg, 'RS256');
-  const { keys } = await (await fetch(`https://${DOMAIN}/.well-known/jwks.json`)).json();
+  const { keys } = await (await fetch(`https://${domain}/.well-known/jwks.json`)).json();
   const key = createPublicKey({ key: keys.find((k) => k.kid === kid), format: 'jwk' });
   const signed = Buffer.from(`${header}.${payload}`);
   assert.ok(verifySignature('RSA-SHA256', signed, key, Buffer.from(signature, 'base64url')), 'the signature is right');
@@ -137,7 +145,7 @@ function fromBase32(text) {
 
 /** The time to compute one-time passwords for, in seconds: OTP_TIME, or the clock. */
 function timeNow() {
-  return Number(process.env.OTP_TIME ?? Date.now() / 1000);
+  return Number(variable('OTP_TIME') ?? Date.now() / 1000);
 }
 
 function offers(list, type) {
@@ -153,6 +161,22 @@ async function failure(call) {
   return call.then(() => assert.fail('this call must fail, and did not'), (error) => error);
 }
 
-const step = steps[process.argv[2]];
-assert.ok(step, `usage: node login.mjs ${Object.keys(steps).join('|')}`);
-console.log(JSON.stringify(await step()));
+/** A variable of the environment; a prefix keeps it from those that shells have. */
+function variable(name) {
+  return process.env[`SALLYPORT_${name}`] || undefined;
+}
+
+function needed(name) {
+  return variable(name) ?? stop(`set SALLYPORT_${name}; README.md says how`);
+}
+
+/** What an error and its causes say, in a line. */
+function reasons(error) {
+  const text = error?.error_description ?? error?.message?.split('\n')[0];
+  return error ? [text || error.code, ...reasons(error.cause)].filter(Boolean) : [];
+}
+
+function stop(text) {
+  console.error(text);
+  process.exit(1);
+}
