@@ -13,7 +13,8 @@ func applyCommand(d deps) *cobra.Command {
 		Use:   "apply -f tenant.yaml",
 		Short: "Make the database serve what a tenant file says",
 		Long: "Apply adds and changes the APIs, clients and users of a tenant file, and says what it changed.\n" +
-			"It removes nothing, sets no password again, and leaves alone what was made in another way.",
+			"It removes nothing, sets no password again, and leaves alone what was made in another way.\n" +
+			"Clients and users that it disabled stay so until `clients enable` and `users enable`.",
 		Args: cobra.NoArgs,
 	}
 	path := d.configFlag(cmd)

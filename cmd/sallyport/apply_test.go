@@ -103,7 +103,7 @@ func TestApplyWithoutPassword(t *testing.T) {
 	if !k.accepts("alice", "correct horse battery staple") {
 		t.Error("the password went with its line")
 	}
-	k.says("user b (new)", exitOK, "", "apply", "-f", k.write("b.yaml", "name: Example\nusers: [{id: b, username: bob}]\n"))
+	k.says("user b (new, without a password)", exitOK, "", "apply", "-f", k.write("b.yaml", "name: Example\nusers: [{id: b, username: bob}]\n"))
 	k.database(func(db database) error {
 		for _, p := range []string{"", " ", "bob"} {
 			if _, err := db.Passwords.Verify(t.Context(), identity.Credentials{Username: "bob", Password: secret.New(p)}); err == nil {

@@ -173,6 +173,10 @@ func (a *application) create(ctx context.Context, u config.TenantUser, want iden
 		}
 		return err
 	}
-	a.changed("user %s (new)", u.ID)
+	without := ""
+	if hash == "" {
+		without = ", without a password"
+	}
+	a.changed("user %s (new%s)", u.ID, without)
 	return nil
 }

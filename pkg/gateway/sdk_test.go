@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,6 +34,7 @@ func TestOfficialNodeClient(t *testing.T) {
 		}
 		t.Skipf("skipped: the packages of %s are not installed, run npm ci there", example)
 	}
+	failsInALine(t)
 	ca := newAuthority(t)
 	for _, s := range []gatewaytest.Setting{gatewaytest.SQLite(), gatewaytest.PostgreSQL()} {
 		t.Run(s.Name, func(t *testing.T) {
@@ -76,6 +78,25 @@ func node(t *testing.T, step string, env []string) map[string]any {
 		t.Fatalf("step %s does not print JSON: %v", step, err)
 	}
 	return said
+}
+
+// failsInALine: somebody who forgot something, or called another server, is told what.
+func failsInALine(t *testing.T) {
+	t.Helper()
+	for want, env := range map[string][]string{
+		"set SALLYPORT_DOMAIN; README.md says how\n": nil,
+		"enroll: fetch failed: ": {"SALLYPORT_DOMAIN=localhost:" + freePort(t), "SALLYPORT_CLIENT_ID=web", "SALLYPORT_CLIENT_SECRET=x",
+			"SALLYPORT_USERNAME=alice", "SALLYPORT_PASSWORD=x"},
+	} {
+		cmd := exec.CommandContext(t.Context(), "node", "login.mjs", "enroll")
+		cmd.Dir, cmd.Env = example, append(os.Environ(), env...)
+		var failed bytes.Buffer
+		cmd.Stderr = &failed
+		err := cmd.Run()
+		if said := failed.String(); err == nil || !strings.HasPrefix(said, want) || strings.Count(said, "\n") != 1 {
+			t.Errorf("the example says %q, want %q, %v", said, want, err)
+		}
+	}
 }
 
 func text(t *testing.T, said map[string]any, name string) string {
