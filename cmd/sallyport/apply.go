@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sallyport/sallyport/cmd/sallyport/listing"
 	"github.com/sallyport/sallyport/config"
 )
 
@@ -39,7 +40,7 @@ func (d deps) apply(ctx context.Context, path, file string) error {
 		}
 		changes, err := db.Apply(ctx, tenant)
 		for _, c := range changes {
-			d.printf("%s\n", visible(c))
+			d.printf("%s\n", listing.Visible(c))
 		}
 		if err == nil && len(changes) == 0 {
 			d.printf("nothing to do\n")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sallyport/sallyport/cmd/sallyport/listing"
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/record"
@@ -123,7 +124,7 @@ func (d deps) addClient(ctx context.Context, db database, w *wantedClient) error
 		return err
 	}
 	if _, err := db.Client(ctx, c.ID); err == nil {
-		return fmt.Errorf("there is a client %s already; `sallyport clients list` shows it", visible(c.ID))
+		return fmt.Errorf("there is a client %s already; `sallyport clients list` shows it", listing.Visible(c.ID))
 	} else if !errors.Is(err, fault.NotFound) {
 		return err
 	}
@@ -132,7 +133,7 @@ func (d deps) addClient(ctx context.Context, db database, w *wantedClient) error
 	if _, err := db.SaveClient(ctx, c, e); err != nil {
 		return err
 	}
-	d.printf("added the client %s\n", visible(c.ID))
+	d.printf("added the client %s\n", listing.Visible(c.ID))
 	if !clientSecret.Empty() {
 		d.showSecret(clientSecret)
 	}
@@ -151,7 +152,7 @@ func (d deps) setClientDisabled(ctx context.Context, db database, id string, dis
 		return noClient(id)
 	}
 	if err == nil {
-		d.printf("%s the client %s\n", word, visible(id))
+		d.printf("%s the client %s\n", word, listing.Visible(id))
 	}
 	return err
 }
@@ -181,7 +182,7 @@ func (d deps) listClients(ctx context.Context, db database, asJSON bool) error {
 		}
 		rows = append(rows, clientRow{c.ID, c.Name, kind, c.FirstParty, string(c.MFA), c.Grants, string(c.ManagedBy), c.Disabled})
 	}
-	return list(d, asJSON, rows, "ID NAME TYPE MFA GRANTS MANAGED STATE", func(r clientRow) []string {
+	return listing.Print(d.stdout, asJSON, rows, "ID NAME TYPE MFA GRANTS MANAGED STATE", func(r clientRow) []string {
 		return []string{r.ID, r.Name, r.Type, r.MFA, strings.Join(r.Grants, ","), r.ManagedBy, state(r.Disabled)}
 	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sallyport/sallyport/cmd/sallyport/listing"
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/secret"
@@ -108,7 +109,7 @@ func (d deps) setPassword(ctx context.Context, db database, id string, chosen bo
 	if err := db.SetPassword(ctx, id, hash, e); err != nil {
 		return err
 	}
-	d.printf("set the password of %s\n", visible(id))
+	d.printf("set the password of %s\n", listing.Visible(id))
 	d.tellPassword(password, chosen)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/sallyport/sallyport/cmd/sallyport/listing"
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/record"
@@ -31,7 +32,7 @@ func (d deps) showSecret(s secret.Text) {
 }
 
 func noClient(id string) error {
-	return fmt.Errorf("there is no client %s; `sallyport clients list` shows all", visible(id))
+	return fmt.Errorf("there is no client %s; `sallyport clients list` shows all", listing.Visible(id))
 }
 
 // rotateSecret replaces the secret of a client in two steps, so that nobody is locked
@@ -44,9 +45,9 @@ func (d deps) rotateSecret(ctx context.Context, db database, id string, finish b
 	case err != nil:
 		return err
 	case c.ManagedBy == record.ManagedByFile:
-		return fmt.Errorf("the client %s comes from a tenant file; write secrets: [new, old] there, and apply it", visible(id))
+		return fmt.Errorf("the client %s comes from a tenant file; write secrets: [new, old] there, and apply it", listing.Visible(id))
 	case len(c.SecretHashes) == 0:
-		return fmt.Errorf("the client %s has no secret that could be replaced", visible(id))
+		return fmt.Errorf("the client %s has no secret that could be replaced", listing.Visible(id))
 	}
 	e := d.event(audit.ClientChanged, "clients rotate-secret", "secret added")
 	e.Client = id
@@ -54,7 +55,7 @@ func (d deps) rotateSecret(ctx context.Context, db database, id string, finish b
 		e.Reason = "old secret ended"
 		dropped, err := db.DropOldSecrets(ctx, id, e)
 		if err == nil && dropped {
-			d.printf("the old secret of %s is refused now\n", visible(id))
+			d.printf("the old secret of %s is refused now\n", listing.Visible(id))
 		} else if err == nil {
 			d.printf("nothing to do\n")
 		}
@@ -65,9 +66,9 @@ func (d deps) rotateSecret(ctx context.Context, db database, id string, finish b
 		return err
 	}
 	if added, err := db.AddClientSecret(ctx, id, secret.Hash(fresh), e); err != nil || !added {
-		return cmp.Or(err, fmt.Errorf("two secrets of %s are good already; end the old one with --finish", visible(id)))
+		return cmp.Or(err, fmt.Errorf("two secrets of %s are good already; end the old one with --finish", listing.Visible(id)))
 	}
 	d.showSecret(fresh)
-	d.printf("The old one stays good until `sallyport clients rotate-secret --finish %s`.\n", visible(id))
+	d.printf("The old one stays good until `sallyport clients rotate-secret --finish %s`.\n", listing.Visible(id))
 	return nil
 }

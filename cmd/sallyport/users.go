@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sallyport/sallyport/cmd/sallyport/listing"
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/identity"
@@ -69,14 +70,14 @@ func userFlags(cmd *cobra.Command) (*identity.User, *bool) {
 // userKnown says what to do about a user that there is not.
 func userKnown(id string, err error) error {
 	if errors.Is(err, fault.NotFound) {
-		return fmt.Errorf("there is no user %s; `sallyport users list` shows all", visible(id))
+		return fmt.Errorf("there is no user %s; `sallyport users list` shows all", listing.Visible(id))
 	}
 	return err
 }
 
 func (d deps) addUser(ctx context.Context, db database, u identity.User, chosen bool) error {
 	if _, err := db.User(ctx, u.ID); err == nil {
-		return fmt.Errorf("there is a user %s already; `sallyport users list` shows it", visible(u.ID))
+		return fmt.Errorf("there is a user %s already; `sallyport users list` shows it", listing.Visible(u.ID))
 	} else if !errors.Is(err, fault.NotFound) {
 		return err
 	}
@@ -105,7 +106,7 @@ func (d deps) addUser(ctx context.Context, db database, u identity.User, chosen 
 	if err != nil {
 		return err
 	}
-	d.printf("added the user %s\n", visible(u.ID))
+	d.printf("added the user %s\n", listing.Visible(u.ID))
 	d.tellPassword(password, chosen)
 	return nil
 }
@@ -120,7 +121,7 @@ func (d deps) setUserBlocked(ctx context.Context, db database, id string, blocke
 	if err := db.SetUserBlocked(ctx, id, blocked, e); err != nil {
 		return err
 	}
-	d.printf("%s the user %s\n", word, visible(id))
+	d.printf("%s the user %s\n", word, listing.Visible(id))
 	return nil
 }
 
@@ -141,7 +142,7 @@ func (d deps) resetFactors(ctx context.Context, db database, id string) error {
 	for _, a := range before {
 		d.printf("removed %s (%s)\n", a.ID, a.Type)
 	}
-	d.printf("%d second factors of %s are gone\n", removed, visible(id))
+	d.printf("%d second factors of %s are gone\n", removed, listing.Visible(id))
 	return nil
 }
 
@@ -170,7 +171,7 @@ func (d deps) listUsers(ctx context.Context, db database, asJSON bool) error {
 		}
 		after = page[len(page)-1].ID
 	}
-	return list(d, asJSON, rows, "ID USERNAME EMAIL NAME STATE", func(r userRow) []string {
+	return listing.Print(d.stdout, asJSON, rows, "ID USERNAME EMAIL NAME STATE", func(r userRow) []string {
 		return []string{r.ID, r.Username, r.Email, r.Name, state(r.Disabled)}
 	})
 }

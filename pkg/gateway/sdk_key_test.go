@@ -46,8 +46,8 @@ func TestOfficialNodeClientWithAKey(t *testing.T) {
 
 	cmd := exec.CommandContext(t.Context(), "node", "machine.mjs")
 	cmd.Dir = example
-	cmd.Env = append(os.Environ(), "DOMAIN=localhost:"+port, "NODE_EXTRA_CA_CERTS="+ca.authority, "CLIENT_ID=robot", "CLIENT_KEY="+file,
-		"USERNAME=alice", "PASSWORD="+gatewaytest.Password, "AUDIENCE="+things, "OTP="+w.Code(t, alice.Seed, 0))
+	cmd.Env = append(os.Environ(), "SALLYPORT_DOMAIN=localhost:"+port, "NODE_EXTRA_CA_CERTS="+ca.authority, "SALLYPORT_CLIENT_ID=robot",
+		"SALLYPORT_CLIENT_KEY="+file, "SALLYPORT_USERNAME=alice", "SALLYPORT_PASSWORD="+gatewaytest.Password, "SALLYPORT_AUDIENCE="+things, "SALLYPORT_OTP="+w.Code(t, alice.Seed, 0))
 	var out, failed bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &failed
 	if err := cmd.Run(); err != nil {

@@ -9,6 +9,7 @@
 import assert from 'node:assert/strict';
 import { createHmac, createPublicKey, verify as verifySignature } from 'node:crypto';
 import { AuthClient, isMfaRequiredError } from '@auth0/auth0-auth-js';
+import { needed, play, stop, variable } from './environment.mjs';
 
 const steps = { enroll, login, recovery };
 const step = steps[process.argv[2]];
@@ -18,11 +19,7 @@ const domain = needed('DOMAIN');
 const auth0 = new AuthClient({ domain, clientId: needed('CLIENT_ID'), clientSecret: needed('CLIENT_SECRET') });
 const user = { username: needed('USERNAME'), password: needed('PASSWORD') };
 
-try {
-  console.log(JSON.stringify(await step()));
-} catch (error) {
-  stop(`${process.argv[2]}: ${reasons(error).join(': ')}`);
-}
+await play(process.argv[2], step);
 
 /** Sets up the authenticator app of a user who has no second factor yet. */
 async function enroll() {
@@ -159,24 +156,4 @@ function shown({ accessToken, idToken, tokenType, expiresAt, scope }) {
 /** The error of a call that must fail. */
 async function failure(call) {
   return call.then(() => assert.fail('this call must fail, and did not'), (error) => error);
-}
-
-/** A variable of the environment; a prefix keeps it from those that shells have. */
-function variable(name) {
-  return process.env[`SALLYPORT_${name}`] || undefined;
-}
-
-function needed(name) {
-  return variable(name) ?? stop(`set SALLYPORT_${name}; README.md says how`);
-}
-
-/** What an error and its causes say, in a line. */
-function reasons(error) {
-  const text = error?.error_description ?? error?.message?.split('\n')[0];
-  return error ? [text || error.code, ...reasons(error.cause)].filter(Boolean) : [];
-}
-
-function stop(text) {
-  console.error(text);
-  process.exit(1);
 }
