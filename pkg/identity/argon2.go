@@ -60,11 +60,13 @@ func (p Params) key(password string, salt []byte, size uint32) []byte {
 	return argon2.IDKey([]byte(password), salt, p.Time, p.Memory, p.Threads, size)
 }
 
+func (p Params) cost() string { return fmt.Sprintf("argon2 %d %d %d", p.Memory, p.Time, p.Threads) }
+
 // decoy is a digest that costs what a hash of these parameters costs and matches
 // nothing: the key is not the hash of any known password.
 func (p Params) decoy() digest {
 	salt, key := random(saltBytes), random(keyBytes)
-	return digest{matches: func(password string) (bool, error) {
+	return digest{cost: p.cost(), matches: func(password string) (bool, error) {
 		subtle.ConstantTimeCompare(p.key(password, salt, keyBytes), key)
 		return false, nil
 	}}
@@ -97,12 +99,12 @@ func parseArgon2(name string, fields []string) (digest, error) {
 	}
 	size := uint32(len(key)) //nolint:gosec // saltAndKey takes no more than maxKey
 	if name == "argon2i" {
-		return digest{matches: func(password string) (bool, error) {
+		return digest{cost: p.cost(), matches: func(password string) (bool, error) {
 			got := argon2.Key([]byte(password), salt, p.Time, p.Memory, p.Threads, size)
 			return subtle.ConstantTimeCompare(got, key) == 1, nil
 		}}, nil
 	}
-	d := digest{matches: func(password string) (bool, error) {
+	d := digest{cost: p.cost(), matches: func(password string) (bool, error) {
 		return subtle.ConstantTimeCompare(p.key(password, salt, size), key) == 1, nil
 	}}
 	if len(salt) == saltBytes && len(key) == keyBytes {

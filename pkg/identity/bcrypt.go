@@ -28,7 +28,7 @@ func parseBcrypt(hash string, fields []string) (digest, error) {
 	if strings.Trim(fields[1], bcryptAlphabet) != "" {
 		return digest{}, errHash
 	}
-	return digest{matches: func(password string) (bool, error) {
+	return digest{cost: "bcrypt " + fields[0], matches: func(password string) (bool, error) {
 		return matchBcrypt(hash, password)
 	}}, nil
 }

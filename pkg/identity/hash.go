@@ -29,6 +29,18 @@ type digest struct {
 	// params is the cost of a hash in the shape that this package writes, zero for
 	// every other.
 	params Params
+	// cost names what one try takes; two of the same cost take the same time.
+	cost string
+}
+
+// Cost names what one try at a hash takes, empty when it cannot be used: hashes of the
+// same cost take the same time.
+func Cost(hash string) string {
+	d, err := parseHash(hash)
+	if err != nil {
+		return ""
+	}
+	return d.cost
 }
 
 // Known reports whether passwords can be checked against a hash of this form: argon2id

@@ -55,6 +55,9 @@ type UserStore interface {
 	// UserByIdentifier returns the user that the normalized identifier names at the
 	// connection, and its password hash (empty when it has none), or fault.NotFound.
 	UserByIdentifier(ctx context.Context, connection, normalized string) (User, string, error)
+	// HashOfEachCost returns one password hash for each [Cost] that hashes of the
+	// store have, at most limit.
+	HashOfEachCost(ctx context.Context, limit int) ([]string, error)
 	// ReplacePasswordHash sets a new hash if the old one is still in place; it is no
 	// error if it is not.
 	ReplacePasswordHash(ctx context.Context, userID, from, to string) error

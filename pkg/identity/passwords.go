@@ -42,6 +42,7 @@ type Passwords struct {
 	now    func() time.Time
 	log    *slog.Logger
 	decoy  digest
+	costs  costs
 }
 
 // NewPasswords makes a verifier for [DefaultConnection]. It fails when Params are
@@ -84,9 +85,8 @@ func (p *Passwords) Hash(ctx context.Context, password secret.Text) (string, err
 
 // Verify implements [Verifier]. A connection other than [DefaultConnection] or none
 // is fault.BadRequest. Whatever is wrong, an unknown user, one without a password, a
-// wrong or an impossible password, as many hashes are computed and the answer is
-// fault.WrongPassword (R24). (A wrong password costs what the stored hash costs; a
-// foreign hash therefore takes its own time until its owner's first login.)
+// wrong or an impossible password, the same hashes are computed and the answer is
+// fault.WrongPassword (R24).
 func (p *Passwords) Verify(ctx context.Context, c Credentials) (Identity, error) {
 	if c.Connection != "" && c.Connection != DefaultConnection {
 		return Identity{}, fault.Param(fault.BadRequest, "realm")
@@ -102,6 +102,9 @@ func (p *Passwords) Verify(ctx context.Context, c Credentials) (Identity, error)
 		return Identity{}, err
 	}
 	if form < 0 || unusable(c.Password.Reveal()) != "" {
+		if err := p.level(ctx, stored, forms); err != nil {
+			return Identity{}, err
+		}
 		return Identity{User: user}, fault.WrongPassword
 	}
 	if user.Blocked {

@@ -3,12 +3,15 @@ package identity_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"log/slog"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/bcrypt"
 
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/identity"
@@ -74,6 +77,37 @@ func TestEveryFailureCostsTheSame(t *testing.T) {
 	}
 	if kind, runs := h.login(t, "alice", "a fine long password"); kind != "" || runs != 1 {
 		t.Errorf("success: %q after %d hashings", kind, runs)
+	}
+}
+
+// While there are imported hashes every refusal pays for one of each cost, so that the
+// time tells neither who was imported nor who is nobody (R24).
+func TestImportedHashesCostEverybodyTheSame(t *testing.T) {
+	h := newHouse(t)
+	h.enroll(t, "alice", "a fine long password")
+	imported, err := bcrypt.GenerateFromPassword([]byte("another fine password"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.add("bob", string(imported))
+	h.add("eve", "pbkdf2_sha256$1000$c2FsdHNhbHQ$"+base64.StdEncoding.EncodeToString(make([]byte, 32)))
+	for password, forms := range map[string]uint64{"wrong": 1, decomposed: 2, "": 1} {
+		for _, name := range []string{"alice", "bob", "eve", "nobody", "zero\u200bwidth"} {
+			if kind, runs := h.login(t, name, password); kind != fault.WrongPassword || runs != 3*forms {
+				t.Errorf("%q with %q: %q after %d hashings, want %d", name, password, kind, runs, 3*forms)
+			}
+		}
+	}
+	if kind, runs := h.login(t, "alice", "a fine long password"); kind != "" || runs != 1 {
+		t.Errorf("success: %q after %d hashings", kind, runs)
+	}
+	// Once nobody has a hash of that kind any more, nobody pays for it.
+	if kind, _ := h.login(t, "bob", "another fine password"); kind != "" {
+		t.Fatal(kind)
+	}
+	*h.later = time.Minute
+	if _, runs := h.login(t, "nobody", "wrong"); runs != 2 {
+		t.Errorf("%d hashings after the upgrade, want 2", runs)
 	}
 }
 

@@ -63,7 +63,8 @@ func pbkdf2Digest(algorithm string, iterations uint32, salt, key []byte) (digest
 	if iterations > maxPBKDF2Work || int(iterations)*blocks > maxPBKDF2Work {
 		return digest{}, errHash
 	}
-	return digest{matches: func(password string) (bool, error) {
+	cost := fmt.Sprintf("pbkdf2 %s %d", algorithm, int(iterations)*blocks)
+	return digest{cost: cost, matches: func(password string) (bool, error) {
 		got, err := pbkdf2.Key(h, password, salt, int(iterations), len(key))
 		if err != nil {
 			return false, fmt.Errorf("derive a PBKDF2 key: %w", err)

@@ -54,6 +54,23 @@ func (p *people) ReplacePasswordHash(_ context.Context, userID, from, to string)
 	return nil
 }
 
+func (p *people) HashOfEachCost(_ context.Context, limit int) ([]string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.down != nil {
+		return nil, p.down
+	}
+	var out []string
+	seen := map[string]bool{"": true}
+	for _, row := range p.rows {
+		if cost := identity.Cost(row.hash); !seen[cost] && len(out) < limit {
+			seen[cost] = true
+			out = append(out, row.hash)
+		}
+	}
+	return out, nil
+}
+
 func (p *people) hash(name string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -68,17 +85,18 @@ type house struct {
 	*identity.Passwords
 	store *people
 	gate  *identity.Gate
+	later *time.Duration // how much the clock has moved
 }
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 123_456_789, time.FixedZone("CET", 3600))
 
 func newHouse(t *testing.T) house {
 	t.Helper()
-	h := house{store: &people{rows: map[string]*person{}}, gate: identity.NewGate(2, 64)}
+	h := house{store: &people{rows: map[string]*person{}}, gate: identity.NewGate(2, 64), later: new(time.Duration)}
 	var err error
 	h.Passwords, err = identity.NewPasswords(identity.Options{
 		Users: h.store, Gate: h.gate, Params: cheap,
-		Now: func() time.Time { return noon }, Log: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { return noon.Add(*h.later) }, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -100,9 +100,10 @@ func (s *Store) SetPassword(ctx context.Context, userID, hash string, e audit.Ev
 }
 
 func (s *Store) keepPassword(tx *gorm.DB, userID, hash string) error {
-	return tx.Exec(`INSERT INTO passwords (user_id, hash, changed_at) VALUES (?, ?, ?)
-		ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, changed_at = excluded.changed_at`,
-		userID, hash, at(s.now())).Error
+	return tx.Exec(`INSERT INTO passwords (user_id, hash, cost, changed_at) VALUES (?, ?, ?, ?)
+		ON CONFLICT (user_id) DO UPDATE
+		SET hash = excluded.hash, cost = excluded.cost, changed_at = excluded.changed_at`,
+		userID, hash, identity.Cost(hash), at(s.now())).Error
 }
 
 // identify replaces the identifiers of a user.

@@ -59,8 +59,27 @@ func (s *Store) UserByIdentifier(ctx context.Context, connection, normalized str
 // change, so changed_at stays.
 func (s *Store) ReplacePasswordHash(ctx context.Context, userID, from, to string) error {
 	return s.transact(ctx, "replace the password hash", func(tx *gorm.DB) error {
-		return tx.Exec("UPDATE passwords SET hash = ? WHERE user_id = ? AND hash = ?", to, userID, from).Error
+		return tx.Exec("UPDATE passwords SET hash = ?, cost = ? WHERE user_id = ? AND hash = ?",
+			to, identity.Cost(to), userID, from).Error
 	})
+}
+
+// HashOfEachCost implements identity.UserStore. It goes from one cost to the next by the
+// index, so that a million users cost no more than a few.
+func (s *Store) HashOfEachCost(ctx context.Context, limit int) ([]string, error) {
+	var hashes []string
+	last := ""
+	for range limit {
+		var next []struct{ Cost, Hash string }
+		err := s.reader.WithContext(ctx).Raw("SELECT cost, hash FROM passwords WHERE cost > ? ORDER BY cost LIMIT 1", last).
+			Scan(&next).Error
+		if err != nil || len(next) == 0 {
+			return hashes, failed("read the costs of hashes", err)
+		}
+		last = next[0].Cost
+		hashes = append(hashes, next[0].Hash)
+	}
+	return hashes, nil
 }
 
 // User returns a user, blocked or not, or fault.NotFound.

@@ -31,8 +31,10 @@ CREATE INDEX identifiers_user ON identifiers (user_id);
 CREATE TABLE passwords (
     user_id    TEXT   NOT NULL PRIMARY KEY REFERENCES users (id),
     hash       TEXT   NOT NULL,
+    cost       TEXT   NOT NULL,
     changed_at BIGINT NOT NULL
 );
+CREATE INDEX passwords_cost ON passwords (cost);
 
 CREATE TABLE user_failures (
     user_id  TEXT   NOT NULL PRIMARY KEY,
