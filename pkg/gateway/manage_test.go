@@ -97,3 +97,58 @@ func TestManageAuthenticators(t *testing.T) {
 		}
 	})
 }
+
+// What a token for /mfa/ may do ends with the token, with the factor that its session
+// proved, and at what others were shown.
+func TestManageEnds(t *testing.T) {
+	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
+		remove := func(token, id string) gatewaytest.Reply {
+			t.Helper()
+			return w.Do(t, gatewaytest.Request{Method: http.MethodDelete, Header: gatewaytest.Bearer(token),
+				Path: "/mfa/authenticators/" + strings.ReplaceAll(id, "|", "%7C")})
+		}
+		manage := func(user, seed string) string {
+			t.Helper()
+			first := w.Login(t, user, gatewaytest.Password, "audience", w.URL+"mfa/",
+				"scope", "openid offline_access enroll read:authenticators remove:authenticators").Want(t, http.StatusForbidden, "mfa_required")
+			token := w.OTP(t, first.Text("mfa_token"), w.Code(t, seed, 0)).Want(t, http.StatusOK, "").Text("access_token")
+			w.Clock.Wind(30 * time.Second)
+			return token
+		}
+		// Confirming renews nothing.
+		alice := w.Enroll(t, "alice")
+		token := manage("alice", alice.Seed)
+		w.Clock.Wind(8 * time.Minute)
+		second := w.Associate(t, token, anOTP).Want(t, http.StatusOK, "")
+		confirmed := w.OTP(t, token, w.Code(t, second.Text("secret"), 0)).Want(t, http.StatusOK, "")
+		if left, _ := confirmed.JSON["expires_in"].(float64); left > 120 || confirmed.Text("refresh_token") != "" {
+			t.Errorf("the answer renews the token: %s", confirmed.Body)
+		}
+		w.Clock.Wind(30 * time.Second)
+
+		// A session is as strong as the factors that its user still has.
+		first := manage("alice", alice.Seed)
+		other := manage("alice", second.Text("secret"))
+		for _, row := range w.Authenticators(t, other).List {
+			if id, _ := row["id"].(string); row["type"] == "otp" && id != second.Text("id") {
+				remove(other, id).Want(t, http.StatusNoContent, "")
+			}
+		}
+		remove(first, second.Text("id")).Want(t, http.StatusForbidden, "access_denied")
+
+		// A password alone takes nothing away that somebody else was shown.
+		web := []string{"client_id", "web", "client_secret", gatewaytest.Secret}
+		mine := w.Token(t, append(web, "grant_type", "password", "username", "carol", "password", gatewaytest.Password)...).
+			Want(t, http.StatusForbidden, "mfa_required").Text("mfa_token")
+		made := w.Associate(t, mine, anOTP).Want(t, http.StatusOK, "")
+		weak := w.Login(t, "carol", gatewaytest.Password, "audience", w.URL+"mfa/").Want(t, http.StatusOK, "").Text("access_token")
+		own := w.Associate(t, weak, anOTP).Want(t, http.StatusOK, "")
+		remove(weak, made.Text("id")).Want(t, http.StatusForbidden, "access_denied")
+		remove(weak, own.Text("id")).Want(t, http.StatusNoContent, "")
+		w.Token(t, append(web, "grant_type", gatewaytest.GrantOTP, "mfa_token", mine, "otp", w.Code(t, made.Text("secret"), 0))...).Want(t, http.StatusOK, "")
+		codes, _ := made.JSON["recovery_codes"].([]any)
+		code, _ := codes[0].(string)
+		again := w.Login(t, "carol", gatewaytest.Password).Want(t, http.StatusForbidden, "mfa_required").Text("mfa_token")
+		w.Recover(t, again, code).Want(t, http.StatusOK, "")
+	})
+}

@@ -25,29 +25,35 @@ func (v *Verifier) Confirm(ctx context.Context, c Credential, a Attempt) (Cleara
 	if !ok {
 		return Clearance{}, fault.UnknownFactor
 	}
+	if a.Audience != "" && !slices.Contains(c.Audience, a.Audience) {
+		return Clearance{}, fault.Param(fault.BadRequest, "The access token was issued for another audience.")
+	}
 	now := v.now()
 	all, err := v.Authenticators.Authenticators(ctx, c.Subject, now)
 	if err != nil {
 		return Clearance{}, fault.Because(fault.Unavailable, fmt.Errorf("confirm: %w", err))
 	}
 	tried := slices.DeleteFunc(slices.Clone(all), func(x Authenticator) bool { return x.Type != a.Type || !x.Pending(c.Handle, now) })
-	if len(tried) == 0 || a.Type == RecoveryCode || Enrolled(all) && !c.strong() {
+	if len(tried) == 0 || a.Type == RecoveryCode || Enrolled(all) && !c.strong(all) {
 		return Clearance{}, fault.MalformedMFAToken
 	}
+	// The new authenticator was proved to be there, which is no authentication: the answer
+	// is neither stronger nor longer good than the token that it was asked for with.
+	scopes := slices.DeleteFunc(slices.Clone(c.Scopes), func(s string) bool { return s == "offline_access" })
 	l := Login{Subject: c.Subject, Client: c.Client, Origin: FromManagement, Grant: a.Grant, Address: a.Address,
-		Scopes: c.Scopes, Audience: c.Audience, Session: c.Session.ID, Proofs: c.Session.Proofs}
+		Scopes: scopes, Audience: c.Audience, Session: c.Session.ID, Proofs: c.Session.Proofs, Until: c.ExpiresAt}
 	proved, verified, err := try(ctx, factor, tried, a.Proof)
 	if err != nil {
 		return Clearance{}, v.refuse(ctx, l, a, tried, err)
 	}
-	l.Proofs = append(slices.Clone(l.Proofs), record.Proof{Methods: verified.Methods, Authenticator: proved.ID, At: now})
 	confirmation := record.Confirmation{Authenticator: proved.ID, Handle: c.Handle, First: !Enrolled(all)}
 	return Clearance{login: l, valid: true, reply: verified.Reply,
 		consumes: append([]record.Consumption{confirmation}, verified.Consumes...)}, nil
 }
 
 // Remove deletes one of the subject's authenticators, with its twins; with the last
-// factor go the recovery codes, which stand in for it and go no other way.
+// factor go the recovery codes, which stand in for it and go no other way. Whoever has
+// proved no factor removes only what waits under the same token.
 func (r *Registrar) Remove(ctx context.Context, c Credential, id, address string) error {
 	for range pendingLimit {
 		err := r.remove(ctx, c, id, address)
@@ -63,23 +69,22 @@ func (r *Registrar) remove(ctx context.Context, c Credential, id, address string
 	if err != nil {
 		return err
 	}
-	if Enrolled(all) && !c.strong() {
-		return fault.NotRemovable // whoever has the password alone takes no factor away (R6)
-	}
 	gone := leaving(all, id)
 	if len(gone) == 0 {
 		return fault.NoAuthenticator
 	}
+	own := func(a Authenticator) bool {
+		return a.ID == id && a.Pending(c.Handle, r.now()) && a.Type != RecoveryCode
+	}
+	if !c.strong(all) && !slices.ContainsFunc(all, own) {
+		return fault.NotRemovable // the password alone takes nothing away (R6)
+	}
 	left := slices.DeleteFunc(slices.Clone(all), func(a Authenticator) bool { return slices.Contains(gone, a.ID) })
-	if Enrolled(left) && slices.ContainsFunc(all, func(a Authenticator) bool { return a.ID == id && a.Type == RecoveryCode }) {
+	if slices.ContainsFunc(all, func(a Authenticator) bool { return a.ID == id && a.Type == RecoveryCode }) {
 		return fault.NotRemovable
 	}
-	if !Enrolled(left) {
-		for _, a := range left {
-			if a.Type == RecoveryCode {
-				gone = append(gone, a.ID)
-			}
-		}
+	if Enrolled(all) && !Enrolled(left) {
+		gone = append(gone, standIns(left)...)
 	}
 	e := audit.Event{At: r.now(), Type: audit.Removed, Success: true, Subject: c.Subject, Client: c.Client,
 		Authenticators: gone, Grant: "DELETE", Address: address}
@@ -87,6 +92,17 @@ func (r *Registrar) remove(ctx context.Context, c Credential, id, address string
 		return fault.Because(fault.Unavailable, fmt.Errorf("remove an authenticator: %w", err))
 	}
 	return nil
+}
+
+// standIns names the active recovery codes.
+func standIns(all []Authenticator) []string {
+	var ids []string
+	for _, a := range all {
+		if a.Type == RecoveryCode && a.Active() {
+			ids = append(ids, a.ID)
+		}
+	}
+	return ids
 }
 
 // leaving names an authenticator and its twins.

@@ -37,15 +37,22 @@ type Credential struct {
 	// Transaction is the one of an mfa_token: it may enroll the first authenticator and
 	// nothing more. Otherwise the credential is an access token for /mfa/.
 	Transaction *Transaction
-	// Scopes, Audience and Session are those of an access token.
-	Scopes   []string
-	Audience []string
-	Session  record.Session
+	// Scopes, Audience, Session and ExpiresAt are those of an access token.
+	Scopes    []string
+	Audience  []string
+	Session   record.Session
+	ExpiresAt time.Time
 }
 
-// strong reports whether the session behind an access token proved a second factor. A
-// token that was issued before its user had any is weak, and stays so (R6).
-func (c Credential) strong() bool { return record.ACR(c.Session.Proofs) == record.MultiFactor }
+// strong reports whether the session behind an access token proved a second factor that
+// the subject still has. A token that was issued before its user had any is weak, and
+// stays so (R6).
+func (c Credential) strong(all []Authenticator) bool {
+	live := slices.DeleteFunc(slices.Clone(c.Session.Proofs), func(p record.Proof) bool {
+		return p.Authenticator != "" && !slices.ContainsFunc(all, func(a Authenticator) bool { return a.ID == p.Authenticator && a.Active() })
+	})
+	return record.ACR(live) == record.MultiFactor
+}
 
 // Credential reads an mfa_token that came as a bearer token; the client is the one
 // that it was issued to. It fails with fault.BadBearer or fault.MFATokenExpired.
@@ -121,7 +128,7 @@ func (r *Registrar) associate(ctx context.Context, c Credential, f Enroller, e E
 	if err != nil {
 		return nil, err
 	}
-	if Enrolled(all) && !c.strong() {
+	if Enrolled(all) && !c.strong(all) {
 		return nil, fault.AlreadyEnrolled
 	}
 	if pending(all) >= pendingLimit {

@@ -3,6 +3,7 @@ package mfa
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/sallyport/sallyport/pkg/record"
@@ -27,7 +28,8 @@ type Login struct {
 	Proofs        []record.Proof `json:"proofs"`
 	Session       string         `json:"session,omitempty"` // a session in hand, when stepping up
 	Address       string         `json:"address,omitempty"`
-	KeyThumbprint string         `json:"jkt,omitempty"` // RFC 9449: the key that must finish it
+	KeyThumbprint string         `json:"jkt,omitempty"`  // RFC 9449: the key that must finish it
+	Until         time.Time      `json:"until,omitzero"` // no token of this login outlives it; zero: no bound
 	// Continuation is the origin's own, opaque here: what it goes on with once the login
 	// is cleared.
 	Continuation json.RawMessage `json:"continuation,omitempty"`
@@ -38,15 +40,28 @@ type Login struct {
 type Transaction struct {
 	ID        string    `json:"id"` // derived from the mfa_token, which is stored nowhere
 	Login     Login     `json:"login"`
-	Enrolled  bool      `json:"enrolled"` // the subject had a factor when it began
+	Factors   []string  `json:"factors,omitempty"` // the ids of the factors that the subject had when it began
 	CreatedAt time.Time `json:"created_at"`
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-// reset reports whether the subject had a factor when the transaction began and has
-// none any more. Then somebody took the factors away, and what the password alone had
+// reset reports whether the subject had factors when the transaction began and has none
+// of them any more. Then somebody took them away, and what the password alone had
 // reached is over: it must not enroll another one (D.5, invariant 3).
-func (t Transaction) reset(all []Authenticator) bool { return t.Enrolled && !Enrolled(all) }
+func (t Transaction) reset(all []Authenticator) bool {
+	return len(t.Factors) > 0 && !slices.ContainsFunc(factors(all), func(id string) bool { return slices.Contains(t.Factors, id) })
+}
+
+// factors are the ids of the active factors.
+func factors(all []Authenticator) []string {
+	var ids []string
+	for _, a := range all {
+		if Enrolled([]Authenticator{a}) {
+			ids = append(ids, a.ID)
+		}
+	}
+	return ids
+}
 
 // Expired reports whether the transaction is over at the given moment.
 func (t Transaction) Expired(now time.Time) bool { return !now.Before(t.ExpiresAt) }

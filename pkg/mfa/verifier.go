@@ -54,7 +54,7 @@ func (v *Verifier) Begin(ctx context.Context, l Login, d Demand) (Clearance, err
 	if d.Mode == record.MFAOff {
 		return Clearance{}, fault.FactorOff
 	}
-	token, err := v.open(ctx, l, Enrolled(all))
+	token, err := v.open(ctx, l, factors(all))
 	if err != nil {
 		return Clearance{}, err
 	}
@@ -66,13 +66,13 @@ func (v *Verifier) Begin(ctx context.Context, l Login, d Demand) (Clearance, err
 }
 
 // open begins a transaction and returns its mfa_token.
-func (v *Verifier) open(ctx context.Context, l Login, enrolled bool) (secret.Text, error) {
+func (v *Verifier) open(ctx context.Context, l Login, factors []string) (secret.Text, error) {
 	now := v.now()
 	token, handle, err := v.Handles.Make(l.Client, now.Add(v.Lifetime))
 	if err != nil {
 		return secret.Text{}, err
 	}
-	t := Transaction{ID: handle.ID, Login: l, Enrolled: enrolled, CreatedAt: now, ExpiresAt: handle.ExpiresAt}
+	t := Transaction{ID: handle.ID, Login: l, Factors: factors, CreatedAt: now, ExpiresAt: handle.ExpiresAt}
 	if err := v.Transactions.CreateTransaction(ctx, t); err != nil {
 		return secret.Text{}, fault.Because(fault.Unavailable, fmt.Errorf("open a transaction: %w", err))
 	}

@@ -23,6 +23,7 @@ type Access struct {
 	// Audience and Scopes are all that the token has.
 	Audience []string
 	Scopes   []string
+	Expires  time.Time
 }
 
 // claims are what is read of an access token.
@@ -69,7 +70,7 @@ func (i *Issuer) Read(ctx context.Context, token secret.Text, audience string) (
 		return Access{}, err
 	}
 	return Access{ID: c.ID, Subject: c.Subject, Client: c.Client, Session: c.Session,
-		Audience: c.Audience, Scopes: strings.Fields(c.Scope)}, nil
+		Audience: c.Audience, Scopes: strings.Fields(c.Scope), Expires: time.Unix(c.Expires, 0).UTC()}, nil
 }
 
 // Credential reads an access token for /mfa/ that has the scope. It fails as
@@ -90,7 +91,7 @@ func (i *Issuer) Credential(ctx context.Context, token secret.Text, scope string
 		return mfa.Credential{}, fault.Because(fault.Unavailable, fmt.Errorf("read the session: %w", err))
 	}
 	return mfa.Credential{Subject: access.Subject, Client: access.Client, Handle: access.ID,
-		Scopes: access.Scopes, Audience: access.Audience, Session: session}, nil
+		Scopes: access.Scopes, Audience: access.Audience, Session: session, ExpiresAt: access.Expires}, nil
 }
 
 // verify checks what an access token of this gateway says of itself.

@@ -22,7 +22,7 @@ func TestReadOwnTokens(t *testing.T) {
 			}
 			got, err := i.Read(t.Context(), tokens.Access, manage)
 			last := h.issued[len(h.issued)-1]
-			want := Access{ID: last.Access.ID, Subject: "auth0|alice", Client: "spa", Session: last.Session.ID, Audience: audience, Scopes: []string{"openid", "enroll"}}
+			want := Access{ID: last.Access.ID, Subject: "auth0|alice", Client: "spa", Session: last.Session.ID, Audience: audience, Scopes: []string{"openid", "enroll"}, Expires: last.Access.ExpiresAt.Truncate(time.Second)}
 			if err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("%s %v: %+v, %v", dialect, audience, got, err)
 			}

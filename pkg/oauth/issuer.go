@@ -105,6 +105,10 @@ func (i *Issuer) prepare(ctx context.Context, c mfa.Clearance) (record.Issuance,
 	if err != nil {
 		return record.Issuance{}, err
 	}
+	expires := now.Add(lifetime)
+	if !l.Until.IsZero() && l.Until.Before(expires) {
+		expires = l.Until
+	}
 	session := record.Session{ID: l.Session, Subject: l.Subject, Client: l.Client, Proofs: l.Proofs, CreatedAt: now}
 	if session.ID == "" {
 		session.ID = ids[0]
@@ -119,7 +123,7 @@ func (i *Issuer) prepare(ctx context.Context, c mfa.Clearance) (record.Issuance,
 	return record.Issuance{
 		At: now, Session: session, Consumes: c.Consumes(), Event: e,
 		Access: record.AccessToken{ID: ids[1], Audience: l.Audience, Scopes: l.Scopes,
-			ExpiresAt: now.Add(lifetime), KeyThumbprint: l.KeyThumbprint},
+			ExpiresAt: expires, KeyThumbprint: l.KeyThumbprint},
 	}, nil
 }
 

@@ -70,7 +70,7 @@ func transaction(id string) mfa.Transaction {
 			Session: "s1", Address: "192.0.2.7", KeyThumbprint: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
 			Continuation: json.RawMessage(`{"state":"<&> é","n":[1,2]}`),
 		},
-		Enrolled:  true,
+		Factors:   []string{"totp|a"},
 		CreatedAt: epoch.Add(123 * time.Millisecond),
 		ExpiresAt: epoch.Add(5*time.Minute + 7*time.Millisecond),
 	}
