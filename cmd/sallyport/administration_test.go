@@ -192,6 +192,7 @@ func TestClients(t *testing.T) {
 		"--mfa", "required", "--origins", "https://app.example.test")
 	for _, id := range []string{"m", "spa"} {
 		k.says("there is a client "+id, exitFailed, "", "clients", "add", "--id", id, "--type", "public", "--grants", "mfa")
+		k.says(id+" is a client's id", exitFailed, "", "users", "add", "--id", id, "--username", "other")
 	}
 	for problem, args := range map[string][]string{
 		"--type is missing":       {"--id", "x", "--grants", "mfa"},

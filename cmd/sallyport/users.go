@@ -81,6 +81,11 @@ func (d deps) addUser(ctx context.Context, db database, u identity.User, chosen 
 	} else if !errors.Is(err, fault.NotFound) {
 		return err
 	}
+	if _, err := db.Client(ctx, u.ID); err == nil {
+		return fmt.Errorf("%s is a client's id, and tokens of the two could not be told apart; take another --id", listing.Visible(u.ID))
+	} else if !errors.Is(err, fault.NotFound) {
+		return err
+	}
 	password, err := d.newPassword(ctx, db, u, chosen)
 	if err != nil {
 		return err
