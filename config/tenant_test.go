@@ -46,6 +46,7 @@ func TestBadTenants(t *testing.T) {
 		{"two passwords", "users:\n  - {id: a, username: a, password: x, password_hash: " + hash + "}\n", "3: users[0].password_hash: there is a password as well"},
 		{"hash", "users:\n  - {id: a, username: a, password_hash: $1$md5}\n", "3: users[0].password_hash: is of no known form"},
 		{"client twice", "clients:\n  - {id: a, type: public, grants: [refresh_token]}\n  - {id: a, type: public, grants: [refresh_token]}\n", "4: clients[1].id: this client id stands"},
+		{"leeway", "clients:\n  - {id: a, type: public, grants: [refresh_token], refresh_leeway: 61s}\n", "3: clients[0].refresh_leeway: must be between 0s and 1m"},
 		{"type", "clients:\n  - {id: a, type: private, grants: [refresh_token]}\n", "3: clients[0].type: must be one of public, confidential"},
 		{"grant", "clients:\n  - {id: a, type: public, grants: [pasword]}\n", "3: clients[0].grants[0]: must be one of password, "},
 		{"no grant", "clients:\n  - {id: a, type: public, grants: []}\n", "3: clients[0].grants: is empty"},

@@ -100,6 +100,9 @@ func (t *Tenant) validateClient(c TenantClient, at string, seen places) {
 	if c.TrustedForwarder && c.Type != confidential {
 		t.read.Object(at+".trusted_forwarder", "is for confidential clients; anybody can call as a public one")
 	}
+	if c.Leeway < 0 || c.Leeway > time.Minute {
+		t.read.Object(at+".refresh_leeway", "must be between 0s and 1m; whoever steals a refresh token has as long")
+	}
 	for i, o := range c.Origins {
 		if !isOrigin(o) {
 			t.read.Object(fmt.Sprintf("%s.origins[%d]", at, i), "must be scheme://host or scheme://host:port in small letters, without a path or a slash at the end")

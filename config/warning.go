@@ -26,7 +26,6 @@ var unserved = []struct{ path, text string }{
 
 // unservedGrants are the grants of a tenant file that nobody can use yet.
 var unservedGrants = map[string]string{
-	"refresh_token":      "refresh tokens are issued, but cannot be redeemed yet",
 	"authorization_code": "there is no authorization endpoint yet",
 }
 

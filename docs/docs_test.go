@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"io/fs"
 	"maps"
+	"net/http"
 	"os"
 	"os/exec"
 	"path"
@@ -103,6 +104,9 @@ func TestErrors(t *testing.T) {
 	})
 	for _, kind := range slices.Sorted(maps.Values(kinds)) {
 		a := grants.AnswerTo(fault.Param(fault.Kind(kind), "..."))
+		if a.Status < http.StatusBadRequest {
+			continue // an answer, though it goes the way of a failure
+		}
 		want := fmt.Sprintf("%d %s %s", a.Status, a.Members["error"], a.Members["error_description"])
 		if said[kind] != want {
 			t.Errorf("protocol.md says of %s %q, the gateway %q", kind, said[kind], want)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ory/fosite"
 
@@ -68,26 +69,49 @@ func (r request) take(name string) (secret.Text, error) {
 type wish struct {
 	audience []string // of the access token; the API's first
 	scopes   []string
+	wider    bool // some scope is beyond what was held, and mfa_scopes do not explain it
 	demand   mfa.Demand
 }
 
 // oidcScopes go with every audience.
 var oidcScopes = []string{"openid", "profile", "email", "phone", "address", "offline_access"}
 
+// held is what a token in hand has.
+type held struct{ audience, scopes []string }
+
 // wish resolves audience and scopes of a user grant. A scope that no API knows is
 // dropped; one that this client may not have is an error; none at all means all of
 // the API's (fixtures, settled points).
 func (o Options) wish(ctx context.Context, r request) (wish, error) {
+	return o.resolve(ctx, r, r.form["audience"], nil)
+}
+
+// more resolves what is asked for with a token in hand, for the API that it was issued
+// for. None at all means the same again, without what the client has lost meanwhile.
+func (o Options) more(ctx context.Context, r request, h held) (wish, error) {
+	if !o.same(r, h) || len(r.form["audience"]) > 1 {
+		return wish{}, fault.Param(fault.BadRequest, "The token was issued for another audience.")
+	}
+	return o.resolve(ctx, r, h.audience[:1], &h)
+}
+
+// same reports whether a request stays with the audience of a token in hand.
+func (o Options) same(r request, h held) bool {
+	asked := r.form.Get("audience")
+	return asked == "" || slices.Contains(h.audience, asked) || o.isMFAAudience(asked) && o.isMFAAudience(h.audience[0])
+}
+
+func (o Options) resolve(ctx context.Context, r request, audience []string, h *held) (wish, error) {
 	w := wish{demand: mfa.Demand{Mode: r.client.MFA}}
 	if err := askFresh(r.form, &w.demand); err != nil {
 		return wish{}, err
 	}
-	api, allowed, err := o.reach(ctx, r)
+	api, allowed, err := o.reach(ctx, r.client, audience)
 	if err != nil {
 		return wish{}, err
 	}
 	w.demand.Factors = api.Audience == MFAAudience(o.URL)
-	if err := w.grant(strings.Fields(r.form.Get("scope")), r.client, api, allowed); err != nil {
+	if err := w.grant(strings.Fields(r.form.Get("scope")), r.client, reachable{api, allowed, h}); err != nil {
 		return wish{}, err
 	}
 	w.demand.Beyond = w.demand.Factors && slices.ContainsFunc(w.scopes, func(s string) bool { return !slices.Contains(api.Scopes, s) })
@@ -98,22 +122,42 @@ func (o Options) wish(ctx context.Context, r request) (wish, error) {
 	return w, w.demand.Check()
 }
 
-// grant adds the scopes that a client asked for and may have of an API, of which the
-// allowed ones are open to it (none named: all).
-func (w *wish) grant(asked []string, c record.Client, api record.API, allowed []string) error {
-	open := func(scope string) bool { return len(allowed) == 0 || slices.Contains(allowed, scope) }
+// reachable is an API as far as a request can reach.
+type reachable struct {
+	record.API
+	allowed []string // the scopes that are open to the client; none named: all
+	held    *held    // what a token in hand has; nil: there is none
+}
+
+func (a reachable) open(scope string) bool {
+	return len(a.allowed) == 0 || !slices.Contains(a.Scopes, scope) || slices.Contains(a.allowed, scope)
+}
+
+// all are the scopes of a request that names none.
+func (a reachable) all() []string {
+	scopes := a.Scopes
+	if a.held != nil {
+		scopes = a.held.scopes
+	}
+	return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return !a.open(s) })
+}
+
+// grant adds the scopes that a client asked for and may have of an API.
+func (w *wish) grant(asked []string, c record.Client, api reachable) error {
 	if len(asked) == 0 {
-		asked = slices.DeleteFunc(slices.Clone(api.Scopes), func(s string) bool { return !open(s) })
+		asked = api.all()
 	}
 	for _, scope := range asked {
-		if slices.Contains(api.Scopes, scope) && !open(scope) {
+		if !api.open(scope) {
 			return fault.ScopeNotAllowed
 		}
-		if withheld(scope, c, api) || slices.Contains(w.scopes, scope) {
+		if withheld(scope, c, api.API) || slices.Contains(w.scopes, scope) {
 			continue
 		}
 		w.scopes = append(w.scopes, scope)
-		w.demand.Scopes = w.demand.Scopes || slices.Contains(api.MFAScopes, scope)
+		guarded := slices.Contains(api.MFAScopes, scope)
+		w.demand.Scopes = w.demand.Scopes || guarded
+		w.wider = w.wider || api.held != nil && !guarded && !slices.Contains(api.held.scopes, scope)
 	}
 	return nil
 }
@@ -132,15 +176,15 @@ func withheld(scope string, c record.Client, api record.API) bool {
 	}
 }
 
-// reach finds the API that a request asks for and the scopes of it that are open to the
+// reach finds the API of an audience parameter and the scopes of it that are open to the
 // client (none: all).
-func (o Options) reach(ctx context.Context, r request) (record.API, []string, error) {
-	api, err := o.api(ctx, r.form["audience"])
+func (o Options) reach(ctx context.Context, c record.Client, audience []string) (record.API, []string, error) {
+	api, err := o.api(ctx, audience)
 	if err != nil {
 		return record.API{}, nil, err
 	}
-	allowed, ok := r.client.Audiences[api.Audience]
-	if r.client.Audiences != nil && !ok && !o.gateways(api) {
+	allowed, ok := c.Audiences[api.Audience]
+	if c.Audiences != nil && !ok && !o.gateways(api) {
 		return record.API{}, nil, fault.UnknownAudience
 	}
 	return api, allowed, nil
@@ -179,16 +223,17 @@ func (o Options) isMFAAudience(a string) bool {
 	return strings.TrimSuffix(a, "/") == strings.TrimSuffix(MFAAudience(o.URL), "/")
 }
 
-// askFresh reads acr_values and max_age (OIDC Core 3.1.2.1), which a password grant
-// takes as RFC 9470 has a client repeat them. A password grant is a fresh
-// authentication, so max_age only has to make sense here.
+// askFresh reads acr_values and max_age (OIDC Core 3.1.2.1), as RFC 9470 has a client
+// repeat them.
 func askFresh(form url.Values, d *mfa.Demand) error {
 	d.ACR = slices.Contains(strings.Fields(form.Get("acr_values")), record.MultiFactor)
 	if age := form.Get("max_age"); age != "" {
-		if n, err := strconv.ParseInt(age, 10, 32); err != nil || n < 0 {
+		n, err := strconv.ParseInt(age, 10, 32)
+		if err != nil || n < 0 {
 			return fault.Param(fault.BadRequest, "max_age: want a number of seconds.")
 		}
-		d.MaxAge = true
+		limit := time.Duration(n) * time.Second
+		d.MaxAge = &limit
 	}
 	return nil
 }

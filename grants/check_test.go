@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ory/fosite"
 
@@ -149,7 +150,7 @@ func TestWish(t *testing.T) {
 				t.Errorf("audience %q, want %q", got, c.wantAud)
 			}
 			c.demand.Mode = c.client.MFA
-			if w.demand != c.demand {
+			if !reflect.DeepEqual(w.demand, c.demand) {
 				t.Errorf("demand %+v, want %+v", w.demand, c.demand)
 			}
 		})
@@ -165,8 +166,8 @@ func TestWish(t *testing.T) {
 			{acr: "urn:other " + acr, want: mfa.Demand{ACR: true}},
 			{acr: "urn:other"},
 			{acr: acr + "x"},
-			{age: "0", want: mfa.Demand{MaxAge: true}},
-			{age: "3600", want: mfa.Demand{MaxAge: true}},
+			{age: "0", want: mfa.Demand{MaxAge: new(time.Duration)}},
+			{age: "3600", want: mfa.Demand{MaxAge: new(time.Hour)}},
 			{age: "-1", refused: fault.BadRequest},
 			{age: "1000000000000", refused: fault.BadRequest},
 			{age: "1e3", refused: fault.BadRequest},
@@ -185,7 +186,7 @@ func TestWish(t *testing.T) {
 			switch {
 			case c.refused != "" && fault.Of(err) != c.refused:
 				t.Errorf("%q %q: %v, want %v", c.acr, c.age, err, c.refused)
-			case c.refused == "" && (err != nil || w.demand != c.want):
+			case c.refused == "" && (err != nil || !reflect.DeepEqual(w.demand, c.want)):
 				t.Errorf("%q %q: %+v %v, want %+v", c.acr, c.age, w.demand, err, c.want)
 			}
 		}

@@ -74,7 +74,7 @@ func (c *ClientCredentials) own(ctx context.Context, r request) (record.OwnAcces
 	if len(r.form["audience"]) == 0 {
 		return record.OwnAccess{}, fault.Param(fault.MissingParameter, "audience")
 	}
-	api, allowed, err := c.reach(ctx, r)
+	api, allowed, err := c.reach(ctx, r.client, r.form["audience"])
 	if err != nil {
 		return record.OwnAccess{}, err
 	}

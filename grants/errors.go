@@ -45,6 +45,13 @@ var catalogue = map[fault.Kind]row{
 	fault.UserBlocked:   {http.StatusForbidden, "unauthorized", "user is blocked"},
 	fault.BadPassword:   {http.StatusBadRequest, "invalid_password", "The password cannot be used: %s"},
 
+	fault.BadRefreshToken:  {http.StatusForbidden, "invalid_grant", "Unknown or invalid refresh token."},
+	fault.UsedRefreshToken: {http.StatusForbidden, "invalid_grant", "Unknown or invalid refresh token."},
+	fault.SubjectGone:      {http.StatusForbidden, "invalid_grant", "The refresh_token was generated for a user who doesn't exist anymore."},
+	fault.UnmetACR:         {http.StatusBadRequest, "unmet_authentication_requirements", "No login here reaches any of the acr_values."},
+	fault.StalePassword:    {http.StatusUnauthorized, "insufficient_user_authentication", "The password was proved too long ago to enroll the first authenticator. Log in again."},
+	fault.StepUpBegun:      {http.StatusOK, "", ""},
+
 	fault.MFARequired:         {http.StatusForbidden, "mfa_required", "Multifactor authentication required"},
 	fault.MalformedMFAToken:   {http.StatusForbidden, "invalid_grant", "Malformed mfa_token"},
 	fault.MFATokenExpired:     {http.StatusUnauthorized, "expired_token", "mfa_token is expired"},
@@ -110,8 +117,10 @@ func AnswerTo(err error) Answer {
 	if a.Retry == 0 && (a.Status == http.StatusServiceUnavailable || a.Status == http.StatusTooManyRequests) {
 		a.Retry = retryDefault
 	}
-	a.Members["error"] = r.code
-	a.Members["error_description"] = description
+	if r.code != "" {
+		a.Members["error"] = r.code
+		a.Members["error_description"] = description
+	}
 	return a
 }
 

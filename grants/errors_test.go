@@ -57,6 +57,12 @@ func TestEveryKindHasARow(t *testing.T) {
 			t.Errorf("fault.%s has no row in the catalogue", name)
 			continue
 		}
+		if kind == fault.StepUpBegun { // all of its answer is in the failure itself
+			if r != (row{status: http.StatusOK}) {
+				t.Errorf("fault.%s: %+v", name, r)
+			}
+			continue
+		}
 		if r.status < 400 || r.code == "" || r.description == "" || printable(r.description) != r.description {
 			t.Errorf("fault.%s: the row is incomplete: %+v", name, r)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,9 +27,10 @@ func usersCommand(d deps) *cobra.Command {
 	}
 	disable := &cobra.Command{Use: "disable ID", Short: "Block a user, and every token of theirs"}
 	enable := &cobra.Command{Use: "enable ID", Short: "Let a blocked user log in again"}
+	remove := &cobra.Command{Use: "delete ID", Short: "Delete a user for good, with everything of theirs; the id is never given again"}
 	reset := &cobra.Command{Use: "reset-factors ID", Short: "Remove every second factor of a user, who enrolls anew at the next login"}
 	set := &cobra.Command{Use: "set-password ID", Short: "Set a password that was chosen, or one that is printed once"}
-	g := group("users", "List, add and change users", list, add, disable, enable, reset, set)
+	g := group("users", "List, add and change users", list, add, disable, enable, remove, reset, set)
 	path := d.configFlag(g)
 	asJSON := list.Flags().Bool("json", false, "print JSON")
 	list.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -40,9 +42,16 @@ func usersCommand(d deps) *cobra.Command {
 	}
 	chosenToSet := passwordFlag(set)
 	for cmd, does := range map[*cobra.Command]func(context.Context, database, string) error{
-		disable: func(ctx context.Context, db database, id string) error { return d.setUserBlocked(ctx, db, id, true) },
-		enable:  func(ctx context.Context, db database, id string) error { return d.setUserBlocked(ctx, db, id, false) },
-		reset:   d.resetFactors,
+		disable: func(ctx context.Context, db database, id string) error {
+			return d.changeUser(id, "disabled", func(e audit.Event) error { return db.SetUserBlocked(ctx, id, true, e) })
+		},
+		enable: func(ctx context.Context, db database, id string) error {
+			return d.changeUser(id, "enabled", func(e audit.Event) error { return db.SetUserBlocked(ctx, id, false, e) })
+		},
+		remove: func(ctx context.Context, db database, id string) error {
+			return d.changeUser(id, "deleted", func(e audit.Event) error { return db.DeleteUser(ctx, id, e) })
+		},
+		reset: d.resetFactors,
 		set: func(ctx context.Context, db database, id string) error {
 			return d.setPassword(ctx, db, id, *chosenToSet)
 		},
@@ -116,14 +125,10 @@ func (d deps) addUser(ctx context.Context, db database, u identity.User, chosen 
 	return nil
 }
 
-func (d deps) setUserBlocked(ctx context.Context, db database, id string, blocked bool) error {
-	command, word := "users enable", "enabled"
-	if blocked {
-		command, word = "users disable", "disabled"
-	}
-	e := d.event(audit.UserChanged, command, word)
+func (d deps) changeUser(id, word string, change func(audit.Event) error) error {
+	e := d.event(audit.UserChanged, "users "+strings.TrimSuffix(word, "d"), word)
 	e.Subject = id
-	if err := db.SetUserBlocked(ctx, id, blocked, e); err != nil {
+	if err := change(e); err != nil {
 		return err
 	}
 	d.printf("%s the user %s\n", word, listing.Visible(id))

@@ -18,6 +18,7 @@ type Type string
 const (
 	TokensIssued    Type = "tokens.issued"
 	TokensRevoked   Type = "tokens.revoked" // by the client that they were issued to
+	TokensReused    Type = "tokens.reused"  // a refresh token that was used up: its session ended
 	TokensRefused   Type = "tokens.refused" // all factors held, and yet nothing was issued: a lost race, a blocked user
 	PasswordRefused Type = "password.refused"
 	FactorDemanded  Type = "factor.demanded" // the first factor held, mfa_required was answered

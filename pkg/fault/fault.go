@@ -44,6 +44,19 @@ const (
 	BadPassword   Kind = "bad_password" // a new password that policy refuses; Details.Param says why
 )
 
+// Failures of a refresh token or of a session that is stepped up.
+const (
+	BadRefreshToken  Kind = "bad_refresh_token"  // unknown, expired, revoked, or another client's
+	UsedRefreshToken Kind = "used_refresh_token" // used up: its family ends
+	SubjectGone      Kind = "subject_gone"       // its user was deleted
+	UnmetACR         Kind = "unmet_acr"          // acr_values that no login here can reach
+	StalePassword    Kind = "stale_password"     // the password was proved too long ago for this
+)
+
+// StepUpBegun is no failure though it goes the way of one: Details.Extra is all of the
+// answer, an mfa_token that was asked for (RFC 9470 without a browser).
+const StepUpBegun Kind = "step_up_begun"
+
 // Failures of the second factor.
 const (
 	MFARequired         Kind = "mfa_required" // Details.Extra carries mfa_token and mfa_requirements

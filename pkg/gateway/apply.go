@@ -171,6 +171,10 @@ func (a *application) create(ctx context.Context, u config.TenantUser, want iden
 		if _, now := a.sql.UserManagedBy(ctx, u.ID); now == nil {
 			return nil // another node applied the same file at the same moment
 		}
+		if errors.Is(err, fault.SubjectGone) {
+			a.changed("user %s: left out, for it was deleted", u.ID)
+			return nil
+		}
 		return err
 	}
 	without := ""

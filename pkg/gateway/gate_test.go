@@ -37,11 +37,13 @@ var knownGrants = map[string]struct {
 	gatewaytest.GrantRealm:    {[]string{"password-realm"}, true},
 	gatewaytest.GrantOTP:      {[]string{"mfa-otp"}, false},
 	gatewaytest.GrantRecovery: {[]string{"mfa-recovery-code"}, false},
+	"refresh_token":           {nil, false},
+	"mfa_token":               {nil, false},
 	"client_credentials":      {nil, false}, // nobody is logged in: see nobodys
 }
 
 // otherGrants are not served: nothing may come of them either.
-var otherGrants = []string{"", "refresh_token", "authorization_code", "implicit", "mfa-oob",
+var otherGrants = []string{"", "authorization_code", "implicit", "mfa-oob",
 	"http://auth0.com/oauth/grant-type/password", "http://auth0.com/oauth/grant-type/passwordless/otp", "password mfa-otp",
 	"urn:ietf:params:oauth:grant-type:token-exchange", "urn:openid:params:grant-type:ciba", "urn:okta:params:oauth:grant-type:webauthn"}
 

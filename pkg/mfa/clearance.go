@@ -1,12 +1,13 @@
 package mfa
 
 import (
+	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/record"
 )
 
 // A Clearance says that a login has proved all that policy demands. Tokens are issued
-// for a clearance and nothing else, and only [Verifier.Begin] and [Verifier.Verify]
-// make one: whatever path leads to a token passes the gate (R1).
+// for a clearance and nothing else, and only [Verifier.Begin], [Verifier.Verify]
+// and [Verifier.Confirm] make one: whatever path leads to a token passes the gate (R1).
 type Clearance struct {
 	login       Login
 	transaction string
@@ -27,13 +28,34 @@ func (c Clearance) Consumes() []record.Consumption { return c.consumes }
 // Reply holds further members of the token answer, a new recovery code for example.
 func (c Clearance) Reply() map[string]any { return c.reply }
 
-// cleared is a clearance without a second factor. Unless the client asks nobody for
-// one, it holds only while the subject has none: that is looked at again, under a lock,
-// as the tokens are issued.
-func cleared(l Login, d Demand) Clearance {
+// cleared is a clearance without a further proof. For a subject without a factor it holds
+// only while that is so, unless the client asks nobody for one: it is looked at again,
+// under a lock, as the tokens are issued.
+func cleared(l Login, d Demand, enrolled bool) Clearance {
 	c := Clearance{login: l, valid: true}
-	if d.Mode != record.MFAOff {
-		c.consumes = []record.Consumption{record.NoFactor{}}
+	if d.Mode != record.MFAOff && !enrolled {
+		c.consumes = append(c.consumes, record.NoFactor{})
+	}
+	if l.Rotates != nil {
+		c.consumes = append(c.consumes, *l.Rotates)
 	}
 	return c
+}
+
+// over is the kind of failure of a clearance whose session, or refresh token, ended before
+// it was issued: what it was asked for with is over then.
+func (c Clearance) over(issued fault.Kind) (fault.Kind, bool) {
+	began := issued == fault.UsedRefreshToken || issued == fault.BadRefreshToken
+	switch {
+	case issued != fault.NotFound && !began:
+		return "", false
+	case c.transaction != "" || c.login.Origin == FromManagement:
+		return fault.MalformedMFAToken, true
+	case began:
+		return "", false
+	case c.login.Origin == FromRefresh:
+		return fault.BadRefreshToken, true
+	default:
+		return fault.BadAccessToken, true
+	}
 }

@@ -11,10 +11,6 @@ import (
 	"github.com/sallyport/sallyport/pkg/record"
 )
 
-// FromManagement is the origin of a login that confirms an authenticator with the access
-// token for /mfa/ that associated it.
-const FromManagement Origin = "management"
-
 // Confirm judges the first proof of an authenticator that was associated with an access
 // token for /mfa/, and of no other: it is never a login (Auth0 MFA API, 3.4 and Q6).
 func (v *Verifier) Confirm(ctx context.Context, c Credential, a Attempt) (Clearance, error) {

@@ -2,6 +2,7 @@ package mfa
 
 import (
 	"slices"
+	"time"
 
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/record"
@@ -14,19 +15,51 @@ type Demand struct {
 	Factors bool           // the audience is /mfa/: the token could change factors
 	Beyond  bool           // and more than that audience's own scopes is granted
 	ACR     bool           // acr_values asks for multi-factor
-	MaxAge  bool           // max_age was sent: the authentication must be a fresh one
+	Anew    bool           // more is asked for than the session in hand gave: it must be stepped up
+	MaxAge  *time.Duration // how old the authentication may be; nil: max_age was not sent
 }
 
 // Check refuses what the client can never have, before anybody's password is looked
 // at: mfa "off" covers neither the /mfa/ audience nor acr_values and max_age.
 func (d Demand) Check() error {
-	if d.Mode == record.MFAOff && (d.Factors || d.ACR || d.MaxAge) {
+	if d.Mode == record.MFAOff && (d.Factors || d.ACR || d.MaxAge != nil) {
 		return fault.FactorOff
 	}
 	return nil
 }
 
-// needs reports whether a second factor must be proved. An enrolled factor is always
+// asks reports whether a second factor must be proved now. What the session in hand has
+// proved counts, if it is new enough and the subject has that factor still (fixtures,
+// settled points). Without a session the first factor was proved a moment ago.
+func (d Demand) asks(l Login, all []Authenticator, now time.Time) bool {
+	needed := d.needs(Enrolled(all))
+	switch {
+	case l.Session == "":
+		return needed
+	case d.Anew, d.stale(record.AuthTime(l.Proofs), now):
+		return true
+	default:
+		return needed && !strong(l.Proofs, all)
+	}
+}
+
+// stale reports whether an authentication is older than max_age allows; none is new enough
+// for 0. auth_time is told in whole seconds: an API that reads it must never find it older
+// than the gateway does, or a client would step up in vain for ever.
+func (d Demand) stale(authTime, now time.Time) bool {
+	return d.MaxAge != nil && (*d.MaxAge == 0 || now.Sub(authTime.Truncate(time.Second)) > *d.MaxAge)
+}
+
+// strong reports whether a session proved a second factor that the subject still has. One
+// that was opened before its user had any is weak, and stays so (R6).
+func strong(proofs []record.Proof, all []Authenticator) bool {
+	live := slices.DeleteFunc(slices.Clone(proofs), func(p record.Proof) bool {
+		return p.Authenticator != "" && !slices.ContainsFunc(all, func(a Authenticator) bool { return a.ID == p.Authenticator && a.Active() })
+	})
+	return record.ACR(live) == record.MultiFactor
+}
+
+// needs reports whether a second factor must have been proved. An enrolled factor is always
 // asked for unless the client's explicit "off" says otherwise (R2).
 func (d Demand) needs(enrolled bool) bool {
 	switch {

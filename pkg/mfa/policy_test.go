@@ -28,7 +28,7 @@ var policy = []struct {
 	want fault.Kind
 }{
 	{"off never covers a change of factors, acr_values and max_age",
-		func(s situation) bool { return s.Mode == record.MFAOff && (s.Factors || s.ACR || s.MaxAge) }, fault.FactorOff},
+		func(s situation) bool { return s.Mode == record.MFAOff && (s.Factors || s.ACR || s.MaxAge != nil) }, fault.FactorOff},
 	{"off never covers mfa_scopes",
 		func(s situation) bool { return s.Mode == record.MFAOff && s.Scopes }, fault.FactorOff},
 	{"off asks nobody else",
@@ -53,7 +53,7 @@ func situations() (all []situation) {
 			for _, scopes := range both {
 				for _, factors := range both {
 					for _, acr := range both {
-						for _, age := range both {
+						for _, age := range []*time.Duration{nil, new(time.Minute)} {
 							for _, beyond := range both {
 								all = append(all, situation{enrolled, mfa.Demand{Mode: mode, Scopes: scopes, Factors: factors, Beyond: beyond, ACR: acr, MaxAge: age}})
 							}
@@ -98,7 +98,7 @@ func TestPolicy(t *testing.T) {
 // looked at, and nothing else is.
 func TestDemandCheck(t *testing.T) {
 	for _, s := range situations() {
-		never := s.Mode == record.MFAOff && (s.Factors || s.ACR || s.MaxAge)
+		never := s.Mode == record.MFAOff && (s.Factors || s.ACR || s.MaxAge != nil)
 		if err := s.Check(); never != errors.Is(err, fault.FactorOff) || !never && err != nil {
 			t.Errorf("%+v: %v", s.Demand, err)
 		}
@@ -248,22 +248,29 @@ func TestBeginInTrouble(t *testing.T) {
 	}
 }
 
-// TestConfig: no login takes longer than SP 800-63B allows.
+// TestConfig: no login takes longer than SP 800-63B allows, and no session enrolls the
+// first factor long after its password.
 func TestConfig(t *testing.T) {
 	for lifetime, good := range map[time.Duration]bool{
 		0: false, -time.Second: false, 999 * time.Millisecond: false, time.Second: true,
 		10 * time.Minute: true, 10*time.Minute + 1: false,
 	} {
 		for _, c := range []mfa.Config{
-			{TokenLifetime: lifetime, OOBCodeLifetime: mfa.Window}, {TokenLifetime: mfa.Window, OOBCodeLifetime: lifetime},
+			{TokenLifetime: lifetime, OOBCodeLifetime: mfa.Window, PasswordProof: time.Second},
+			{TokenLifetime: mfa.Window, OOBCodeLifetime: lifetime, PasswordProof: time.Hour},
 		} {
 			if err := c.Validate(); good != (err == nil) {
 				t.Errorf("%+v: %v", c, err)
 			}
 		}
 	}
-	const both = "mfa_token: must be between 1s and 10m\noob_code: must be between 1s and 10m"
-	if err := (mfa.Config{}).Validate(); err == nil || err.Error() != both {
-		t.Errorf("%v, want both problems at once", err)
+	for _, age := range []time.Duration{0, -time.Second, time.Hour + 1} {
+		if (mfa.Config{TokenLifetime: mfa.Window, OOBCodeLifetime: mfa.Window, PasswordProof: age}).Validate() == nil {
+			t.Errorf("a password proof of %v is taken", age)
+		}
+	}
+	const all = "mfa_token: must be between 1s and 10m\npassword_proof: must be between 1s and 1h\noob_code: must be between 1s and 10m"
+	if err := (mfa.Config{}).Validate(); err == nil || err.Error() != all {
+		t.Errorf("%v, want all problems at once", err)
 	}
 }

@@ -45,13 +45,20 @@ type Credential struct {
 }
 
 // strong reports whether the session behind an access token proved a second factor that
-// the subject still has. A token that was issued before its user had any is weak, and
-// stays so (R6).
-func (c Credential) strong(all []Authenticator) bool {
-	live := slices.DeleteFunc(slices.Clone(c.Session.Proofs), func(p record.Proof) bool {
-		return p.Authenticator != "" && !slices.ContainsFunc(all, func(a Authenticator) bool { return a.ID == p.Authenticator && a.Active() })
-	})
-	return record.ACR(live) == record.MultiFactor
+// the subject still has.
+func (c Credential) strong(all []Authenticator) bool { return strong(c.Session.Proofs, all) }
+
+// stale reports whether the password behind the credential was proved longer ago than
+// that. An mfa_token that was the answer to a password never is: it lives too shortly.
+func (c Credential) stale(now time.Time, longest time.Duration) bool {
+	proofs := c.Session.Proofs
+	if c.Transaction != nil {
+		if c.Transaction.Login.Origin == FromPassword {
+			return false
+		}
+		proofs = c.Transaction.Login.Proofs
+	}
+	return now.Sub(record.PasswordTime(proofs)) > longest
 }
 
 // Credential reads an mfa_token that came as a bearer token; the client is the one
@@ -130,6 +137,10 @@ func (r *Registrar) associate(ctx context.Context, c Credential, f Enroller, e E
 	}
 	if Enrolled(all) && !c.strong(all) {
 		return nil, fault.AlreadyEnrolled
+	}
+	// Whoever has a session need not be the one who opened it (C-10).
+	if !Enrolled(all) && c.stale(r.now(), r.PasswordProof) {
+		return nil, fault.StalePassword
 	}
 	if pending(all) >= pendingLimit {
 		return nil, &fault.Details{Kind: fault.TooManyAttempts, RetryAfter: r.Enrolling}

@@ -21,14 +21,22 @@ import (
 
 // access is the credential of an access token for /mfa/.
 var access = mfa.Credential{Subject: mira, Client: web, Handle: "jti-1", Session: record.Session{ID: "s-1",
-	Proofs: []record.Proof{{Methods: []string{"pwd"}}, {Methods: []string{"otp"}, Authenticator: "totp|dev_1"}}}}
+	Proofs: []record.Proof{password, {Methods: []string{"otp"}, Authenticator: "totp|dev_1"}}}}
+
+// password is the proof of one, a moment ago.
+var password = record.Proof{Methods: []string{"pwd"}, At: mfatest.Epoch}
+
+// just is the credential of an access token that a password alone got.
+func just(subject, handle string) mfa.Credential {
+	return mfa.Credential{Subject: subject, Handle: handle, Session: record.Session{Proofs: []record.Proof{password}}}
+}
 
 // strong is access for somebody whose session proved the factor that it has.
 func strong(w *world) mfa.Credential {
 	c := access
 	for _, a := range w.all(mira) {
 		if a.Active() && a.Type == mfa.OTP {
-			c.Session.Proofs = []record.Proof{{Methods: []string{"pwd"}}, {Methods: []string{"otp"}, Authenticator: a.ID}}
+			c.Session.Proofs = []record.Proof{password, {Methods: []string{"otp"}, Authenticator: a.ID}}
 		}
 	}
 	return c
@@ -253,7 +261,7 @@ func TestPendingLimit(t *testing.T) {
 		return err
 	}
 	for i := range 10 {
-		if err := associate(mfa.Credential{Subject: mira, Handle: fmt.Sprint("jti-", i)}); err != nil {
+		if err := associate(just(mira, fmt.Sprint("jti-", i))); err != nil {
 			t.Fatalf("association %d: %v", i+1, err)
 		}
 	}
@@ -261,7 +269,7 @@ func TestPendingLimit(t *testing.T) {
 	if err := associate(access); !errors.As(err, &d) || d.Kind != fault.TooManyAttempts || d.RetryAfter != mfa.Window {
 		t.Errorf("association 11: %v, want too_many_attempts and when to come again", err)
 	}
-	if err := associate(mfa.Credential{Subject: noah, Handle: "jti"}); err != nil {
+	if err := associate(just(noah, "jti")); err != nil {
 		t.Errorf("another user: %v", err)
 	}
 	w.clock.Advance(mfa.Window)
@@ -275,7 +283,7 @@ func TestPendingLimit(t *testing.T) {
 func TestAssociateInTrouble(t *testing.T) {
 	w := newWorld(t)
 	associate := func(w *world, subject string) error {
-		answer, err := w.registrar.Associate(t.Context(), mfa.Credential{Subject: subject, Handle: "h"}, mfa.Association{Wanted: []string{"otp"}})
+		answer, err := w.registrar.Associate(t.Context(), just(subject, "h"), mfa.Association{Wanted: []string{"otp"}})
 		if (err == nil) != (answer["secret"] != nil) {
 			t.Errorf("%v, and a seed is answered: %t", err, answer["secret"] != nil)
 		}

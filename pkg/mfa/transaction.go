@@ -12,9 +12,12 @@ import (
 // Origin says what a login began with.
 type Origin string
 
-// The origins. Further ones come with refresh, step-up and other systems' wire.
+// The origins. Further ones come with other systems' wire.
 const (
-	FromPassword Origin = "password"
+	FromPassword   Origin = "password"
+	FromRefresh    Origin = "refresh"
+	FromStepUp     Origin = "step_up"    // a live access token
+	FromManagement Origin = "management" // an access token for /mfa/ confirms what it associated
 )
 
 // Login is what a client asked for and a subject has proved so far.
@@ -26,10 +29,13 @@ type Login struct {
 	Scopes        []string       `json:"scopes"`
 	Audience      []string       `json:"audience"`
 	Proofs        []record.Proof `json:"proofs"`
-	Session       string         `json:"session,omitempty"` // a session in hand, when stepping up
+	Session       string         `json:"session,omitempty"` // a session in hand, when refreshing or stepping up
 	Address       string         `json:"address,omitempty"`
-	KeyThumbprint string         `json:"jkt,omitempty"`  // RFC 9449: the key that must finish it
-	Until         time.Time      `json:"until,omitzero"` // no token of this login outlives it; zero: no bound
+	KeyThumbprint string         `json:"jkt,omitempty"` // RFC 9449: the key that must finish it
+	// Until bounds the tokens that are issued without a further proof; zero: nothing does.
+	Until time.Time `json:"until,omitzero"`
+	// Rotates is the refresh token that the login uses up; nil: none.
+	Rotates *record.Rotation `json:"rotates,omitempty"`
 	// Continuation is the origin's own, opaque here: what it goes on with once the login
 	// is cleared.
 	Continuation json.RawMessage `json:"continuation,omitempty"`

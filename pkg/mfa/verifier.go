@@ -24,6 +24,7 @@ type Options struct {
 	Handles        *Handles
 	Lifetime       time.Duration // of an mfa_token
 	Enrolling      time.Duration // how long an association waits for its first proof
+	PasswordProof  time.Duration // how old the password's proof may be for the first enrollment
 	Requirements   bool          // say in mfa_required which factors there are (Q3)
 	Now            func() time.Time
 }
@@ -48,8 +49,8 @@ func (v *Verifier) Begin(ctx context.Context, l Login, d Demand) (Clearance, err
 	if err != nil {
 		return Clearance{}, fault.Because(fault.Unavailable, fmt.Errorf("begin: %w", err))
 	}
-	if !d.needs(Enrolled(all)) {
-		return cleared(l, d), nil
+	if !d.asks(l, all, v.now()) {
+		return cleared(l, d, Enrolled(all)), nil
 	}
 	if d.Mode == record.MFAOff {
 		return Clearance{}, fault.FactorOff
@@ -272,7 +273,11 @@ func (v *Verifier) clear(t Transaction, a Attempt, proved Authenticator, got Ver
 	if a.Scopes != nil {
 		l.Scopes = slices.DeleteFunc(slices.Clone(l.Scopes), func(s string) bool { return !slices.Contains(a.Scopes, s) })
 	}
+	l.Until = time.Time{} // what bounds a token in hand does not bound a new proof
 	consumes := []record.Consumption{record.Redemption{Kind: "mfa_token", Hash: t.ID, ExpiresAt: t.ExpiresAt}}
+	if l.Rotates != nil {
+		consumes = append(consumes, *l.Rotates)
+	}
 	if !proved.Active() {
 		consumes = append(consumes, record.Confirmation{Authenticator: proved.ID, Handle: t.ID, First: true})
 	}
@@ -310,6 +315,9 @@ func (v *Verifier) Finish(ctx context.Context, c Clearance, issued error) error 
 	}
 	if err := v.Audit.Append(ctx, e); err != nil {
 		return &fault.Details{Kind: fault.Unavailable, Err: errors.Join(err, issued)}
+	}
+	if kind, ok := c.over(fault.Of(issued)); ok {
+		return &fault.Details{Kind: kind, Err: issued}
 	}
 	return issued
 }

@@ -59,6 +59,7 @@ func newWorld(t testing.TB, changes ...func(*mfa.Options)) *world {
 		Handles:        &mfa.Handles{Ring: ring, Random: chance},
 		Lifetime:       10 * time.Minute,
 		Enrolling:      mfa.Window,
+		PasswordProof:  10 * time.Minute,
 		Requirements:   true,
 		Now:            w.clock.Now,
 	}

@@ -66,6 +66,11 @@ func (i *Issuer) Read(ctx context.Context, token secret.Text, audience string) (
 	if !slices.Contains(c.Audience, audience) {
 		return Access{}, fault.BadAccessToken
 	}
+	return i.live(ctx, c)
+}
+
+// live is an access token that was verified and that nobody revoked.
+func (i *Issuer) live(ctx context.Context, c claims) (Access, error) {
 	if err := i.alive(ctx, c); err != nil {
 		return Access{}, err
 	}
@@ -83,6 +88,28 @@ func (i *Issuer) Credential(ctx context.Context, token secret.Text, scope string
 	if !slices.Contains(access.Scopes, scope) {
 		return mfa.Credential{}, fault.Param(fault.InsufficientScope, scope)
 	}
+	return i.resting(ctx, access)
+}
+
+// InHand reads an access token of a user, for whatever audience. It fails as
+// [Issuer.Read] does, also when the token is a client's own.
+func (i *Issuer) InHand(ctx context.Context, token secret.Text) (mfa.Credential, error) {
+	c, err := i.verify(token)
+	if err != nil {
+		return mfa.Credential{}, err
+	}
+	if c.Session == "" {
+		return mfa.Credential{}, fault.BadAccessToken
+	}
+	access, err := i.live(ctx, c)
+	if err != nil {
+		return mfa.Credential{}, err
+	}
+	return i.resting(ctx, access)
+}
+
+// resting adds the session that an access token rests on.
+func (i *Issuer) resting(ctx context.Context, access Access) (mfa.Credential, error) {
 	session, err := i.o.Sessions.Session(ctx, access.Session)
 	if errors.Is(err, fault.NotFound) {
 		return mfa.Credential{}, fault.BadAccessToken

@@ -109,9 +109,9 @@ func (i *Issuer) prepare(ctx context.Context, c mfa.Clearance) (record.Issuance,
 	if !l.Until.IsZero() && l.Until.Before(expires) {
 		expires = l.Until
 	}
-	session := record.Session{ID: l.Session, Subject: l.Subject, Client: l.Client, Proofs: l.Proofs, CreatedAt: now}
+	session := record.Session{ID: l.Session, Subject: l.Subject, Client: l.Client, Proofs: l.Proofs}
 	if session.ID == "" {
-		session.ID = ids[0]
+		session.ID, session.CreatedAt = ids[0], now
 	}
 	e := audit.Event{At: now, Type: audit.TokensIssued, Success: true, Subject: l.Subject, Client: l.Client,
 		Session: session.ID, Grant: l.Grant, Address: l.Address}
@@ -154,16 +154,29 @@ func (i *Issuer) tokens(ctx context.Context, l mfa.Login, made *record.Issuance)
 			return record.Tokens{}, err
 		}
 	}
-	if slices.Contains(l.Scopes, "offline_access") {
-		fresh, err := i.random(2)
-		if err != nil {
+	if l.Rotates != nil || slices.Contains(l.Scopes, "offline_access") {
+		if out.Refresh, err = i.refresh(l, made); err != nil {
 			return record.Tokens{}, err
 		}
-		out.Refresh = secret.New(fresh[0])
-		made.Refresh = &record.RefreshToken{Hash: secret.Hash(out.Refresh), Family: fresh[1], Audience: l.Audience,
-			Scopes: l.Scopes, ExpiresAt: made.At.Add(i.o.Lifetimes.Refresh), KeyThumbprint: l.KeyThumbprint}
 	}
 	return out, nil
+}
+
+// refresh makes the first refresh token of a login, or the successor of the one that it
+// uses up: for the same audience and scopes (RFC 6749, 6), and in the family's time.
+func (i *Issuer) refresh(l mfa.Login, made *record.Issuance) (secret.Text, error) {
+	fresh, err := i.random(2)
+	if err != nil {
+		return secret.Text{}, err
+	}
+	token := secret.New(fresh[0])
+	made.Refresh = &record.RefreshToken{Hash: secret.Hash(token), Family: fresh[1], Audience: l.Audience,
+		Scopes: l.Scopes, ExpiresAt: made.At.Add(i.o.Lifetimes.Refresh), KeyThumbprint: l.KeyThumbprint}
+	if r := l.Rotates; r != nil {
+		made.Refresh.Family, made.Refresh.Audience, made.Refresh.Scopes = r.Family, r.Audience, r.Scopes
+		made.Refresh.ExpiresAt = r.ExpiresAt
+	}
+	return token, nil
 }
 
 // access signs the access token (RFC 9068, 2).

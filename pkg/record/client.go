@@ -42,6 +42,8 @@ type Client struct {
 	Disabled     bool      `json:"-"`
 	// TrustedForwarder is set for a server that says who its own caller is.
 	TrustedForwarder bool `json:"trusted_forwarder,omitempty"`
+	// RefreshLeeway is how long after its first use a refresh token may be used again.
+	RefreshLeeway time.Duration `json:"refresh_leeway,omitempty"`
 	// Audiences are the APIs the client may have, each with the scopes it may have of
 	// it (none listed: all). A nil map means every API, an empty one none.
 	Audiences map[string][]string `json:"audiences,omitzero"`

@@ -67,6 +67,26 @@ type Confirmation struct {
 // Spent reports a confirmation that lost against another enrollment.
 func (Confirmation) Spent() fault.Kind { return fault.MalformedMFAToken }
 
+// Rotation uses up a refresh token, whose successor the same issuance holds (RFC 9700,
+// 4.14.2).
+type Rotation struct {
+	Hash      string    `json:"hash"`     // secret.Hash of the token
+	Family    string    `json:"family"`   // the successor's as well
+	Audience  []string  `json:"audience"` // and these: what it may be used for stays as it was
+	Scopes    []string  `json:"scopes"`
+	ExpiresAt time.Time `json:"expires_at"` // of the whole family: no login lasts for ever (A-10.4.8)
+	// Leeway is how long after its first use the token may be used again, at most
+	// [FurtherUses] times: for clients that refresh in parallel. It is not kept: what waits
+	// for a second factor has none.
+	Leeway time.Duration `json:"-"`
+}
+
+// FurtherUses bounds the uses of a refresh token within its leeway, after the first.
+const FurtherUses = 5
+
+// Spent reports a refresh token that was used up before.
+func (Rotation) Spent() fault.Kind { return fault.UsedRefreshToken }
+
 // AccessToken is what is kept of an issued access token.
 type AccessToken struct {
 	ID            string // jti
@@ -99,8 +119,9 @@ type OwnAccess struct {
 // Issuance is a finished login: what it uses up, and what it yields.
 type Issuance struct {
 	At time.Time
-	// Session is made here when the store does not know it; else its new proofs are
-	// added. With neither ID nor Subject it names the client that acts for itself.
+	// Session is made here, or one that is there gets its new proofs; without CreatedAt
+	// it has to be there (fault.NotFound when it is over). With neither ID nor Subject it
+	// names the client that acts for itself.
 	Session  Session
 	Consumes []Consumption
 	Access   AccessToken
@@ -137,6 +158,21 @@ type Sessions interface {
 	// Session returns a session with its proofs, or fault.NotFound when it is unknown or
 	// was revoked.
 	Session(ctx context.Context, id string) (Session, error)
+}
+
+// Renewal is what a refresh token stands for.
+type Renewal struct {
+	Rotation Rotation  // without a leeway: that is the client's
+	Session  Session   // with its proofs
+	UsedAt   time.Time // of its first use; zero: it is good
+}
+
+// RefreshTokens finds refresh tokens.
+type RefreshTokens interface {
+	// RefreshToken returns what a token of the client stands for, also when it was used up.
+	// It fails with fault.BadRefreshToken when it is unknown, another client's, expired or
+	// revoked, with fault.SubjectGone, or with fault.UserBlocked.
+	RefreshToken(ctx context.Context, hash, client string, now time.Time) (Renewal, error)
 }
 
 // Tokens are the answer to a finished login.

@@ -6,8 +6,8 @@ import (
 	"github.com/sallyport/sallyport/pkg/audit"
 )
 
-// Revocation is a client's wish that a token of its own ends (RFC 7009). One of Access
-// and Refresh names the token.
+// Revocation ends a token of a client: because it wants that (RFC 7009), or because a
+// refresh token was used twice. One of Access and Refresh names the token.
 type Revocation struct {
 	Client  string
 	Access  string      // the id of an access token
@@ -17,8 +17,8 @@ type Revocation struct {
 
 // Revoker ends tokens before their time.
 type Revoker interface {
-	// Revoke ends an access token, or a refresh token with all of its family and every
-	// access token of its session: they rest on the same login (RFC 7009, 2.1). The event
+	// Revoke ends an access token, or a refresh token with its session: everything that
+	// the same login yielded, and what waits to step it up (RFC 7009, 2.1). The event
 	// is recorded with it, if anything ended. A token that is unknown, or over already, is
 	// no error. Another client's is left alone: fault.ForeignToken.
 	Revoke(ctx context.Context, r Revocation) error

@@ -77,6 +77,13 @@ func AuthTime(proofs []Proof) time.Time {
 	return latest
 }
 
+// PasswordTime is when the subject last proved its password; zero: never.
+func PasswordTime(proofs []Proof) time.Time {
+	return AuthTime(slices.DeleteFunc(slices.Clone(proofs), func(p Proof) bool {
+		return p.Authenticator != "" || !slices.Contains(p.Methods, "pwd")
+	}))
+}
+
 func multiFactor(amr []string) bool {
 	in := func(class []string) bool {
 		return slices.ContainsFunc(amr, func(m string) bool { return slices.Contains(class, m) })

@@ -5,6 +5,7 @@ import (
 
 	"github.com/sallyport/sallyport/grants"
 	"github.com/sallyport/sallyport/pkg/oauth"
+	"github.com/sallyport/sallyport/pkg/record"
 )
 
 // discovery serves both well-known documents (OIDC Discovery, 3; RFC 8414, 2). They
@@ -30,6 +31,7 @@ func (s *Server) discovery(w http.ResponseWriter, _ *http.Request) error {
 		"introspection_endpoint_auth_methods_supported":            []string{"client_secret_basic", "client_secret_post", "private_key_jwt"},
 		"scopes_supported": []string{"openid", "profile", "email", "phone", "offline_access",
 			grants.ScopeEnroll, grants.ScopeRead, grants.ScopeRemove},
+		"acr_values_supported":                  []string{record.MultiFactor},
 		"subject_types_supported":               []string{"public"},
 		"id_token_signing_alg_values_supported": []string{oauth.RS256},
 		"claims_supported": []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "amr", "acr", "sid", "at_hash",

@@ -46,7 +46,7 @@ type Server struct {
 func New(o Options) *Server {
 	s := &Server{Options: o, tokenFields: withClient(fields{
 		"grant_type": one, "username": one, "password": one, "realm": one, "scope": one, "audience": many,
-		"acr_values": one, "max_age": one, "mfa_token": one,
+		"acr_values": one, "max_age": one, "mfa_token": one, "refresh_token": one, "access_token": one,
 	})}
 	for _, f := range o.Verifier.Factors {
 		for _, p := range f.Params() {

@@ -253,7 +253,7 @@ func newWorld(t *testing.T, issuer string) *world {
 	domain := mfa.Options{
 		Factors: []mfa.Factor{code{}}, Authenticators: w, Transactions: w, Failures: w, Audit: w,
 		Handles:  &mfa.Handles{Ring: ring, Random: rand.Reader},
-		Lifetime: 10 * time.Minute, Enrolling: 5 * time.Minute, Requirements: true, Now: now,
+		Lifetime: 10 * time.Minute, Enrolling: 5 * time.Minute, PasswordProof: 10 * time.Minute, Requirements: true, Now: now,
 	}
 	verifier, clients := mfa.NewVerifier(domain), &oauth.Authenticator{Registry: w}
 	tokens := oauth.NewIssuer(oauth.Options{

@@ -177,7 +177,7 @@ func (s *Store) Alive(ctx context.Context, t mfa.Transaction) (bool, error) {
 			return false, nil
 		}
 	}
-	return true, nil
+	return s.continues(ctx, t.Login)
 }
 
 // Account implements mfa.AuthenticatorStore: the e-mail address, else the user name,

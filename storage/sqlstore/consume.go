@@ -39,6 +39,8 @@ func consuming(c record.Consumption) consumer {
 	switch c := c.(type) {
 	case record.Redemption:
 		return func(tx *gorm.DB, _ record.Issuance) (bool, error) { return redeem(tx, c) }
+	case record.Rotation:
+		return func(tx *gorm.DB, i record.Issuance) (bool, error) { return rotate(tx, i, c) }
 	case record.StepUse:
 		return func(tx *gorm.DB, i record.Issuance) (bool, error) { return useStep(tx, i, c) }
 	case record.CodeUse:

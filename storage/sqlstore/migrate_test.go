@@ -175,7 +175,7 @@ func login(t *testing.T, s *sqlstore.Store, n string) {
 	issue := s.Issue(t.Context(), record.Issuance{
 		At: noon,
 		Session: record.Session{
-			ID: n, Subject: n, Client: n, Proofs: []record.Proof{{Methods: []string{n}, Authenticator: n, At: noon}},
+			ID: n, Subject: n, Client: n, CreatedAt: noon, Proofs: []record.Proof{{Methods: []string{n}, Authenticator: n, At: noon}},
 		},
 		Consumes: []record.Consumption{
 			record.Redemption{Kind: "mfa_token", Hash: n, ExpiresAt: noon}, record.CodeUse{Authenticator: n, Hash: n},

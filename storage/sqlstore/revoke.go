@@ -73,6 +73,6 @@ func end(tx *gorm.DB, h holder, r record.Revocation) (int64, error) {
 	if family.Error != nil {
 		return 0, family.Error
 	}
-	access := tx.Exec("UPDATE access_tokens SET revoked_at = ? WHERE session_id = ? AND revoked_at = 0", now, h.SessionID)
-	return family.RowsAffected + access.RowsAffected, access.Error
+	session := tx.Exec("UPDATE sessions SET revoked_at = ? WHERE id = ? AND revoked_at = 0", now, h.SessionID)
+	return family.RowsAffected + session.RowsAffected, session.Error
 }

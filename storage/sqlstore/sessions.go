@@ -41,23 +41,23 @@ func (p proofRow) equal(o proofRow) bool {
 }
 
 // keepSession makes the session, or adds the proofs that it does not have yet. A
-// session that was revoked, or is another subject's, takes no proof: fault.NotFound.
+// session that was revoked or swept, or is another subject's, takes no proof:
+// fault.NotFound.
 func keepSession(tx *gorm.DB, i record.Issuance) error {
-	created := i.Session.CreatedAt
-	if created.IsZero() {
-		created = i.At
-	}
 	row := sessionRow{
 		ID: i.Session.ID, UserID: i.Session.Subject, ClientID: i.Session.Client,
-		Created: at(created), AuthTime: at(record.AuthTime(i.Session.Proofs)), Expires: at(expiry(i)),
+		Created: at(i.Session.CreatedAt), AuthTime: at(record.AuthTime(i.Session.Proofs)), Expires: at(expiry(i)),
 	}
-	done := tx.Exec(`INSERT INTO sessions (id, user_id, client_id, created_at, auth_time, expires_at, revoked_at)
-		VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING`,
-		row.ID, row.UserID, row.ClientID, row.Created, row.AuthTime, row.Expires)
-	if done.Error != nil {
-		return done.Error
+	done := tx
+	if !i.Session.CreatedAt.IsZero() {
+		done = tx.Exec(`INSERT INTO sessions (id, user_id, client_id, created_at, auth_time, expires_at, revoked_at)
+			VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING`,
+			row.ID, row.UserID, row.ClientID, row.Created, row.AuthTime, row.Expires)
+		if done.Error != nil {
+			return done.Error
+		}
 	}
-	if done.RowsAffected == 0 {
+	if i.Session.CreatedAt.IsZero() || done.RowsAffected == 0 {
 		done = tx.Exec(`UPDATE sessions SET auth_time = CASE WHEN auth_time < ? THEN ? ELSE auth_time END,
 				expires_at = CASE WHEN expires_at < ? THEN ? ELSE expires_at END
 			WHERE id = ? AND user_id = ? AND client_id = ? AND revoked_at = 0`,
@@ -112,8 +112,11 @@ var _ record.Sessions = (*Store)(nil)
 
 // Session implements record.Sessions.
 func (s *Store) Session(ctx context.Context, id string) (record.Session, error) {
+	return session(s.reader.WithContext(ctx), id)
+}
+
+func session(db *gorm.DB, id string) (record.Session, error) {
 	var row sessionRow
-	db := s.reader.WithContext(ctx)
 	if err := db.Where("id = ? AND revoked_at = 0", id).Take(&row).Error; err != nil {
 		return record.Session{}, found(fault.NotFound, "find the session", err)
 	}

@@ -26,14 +26,14 @@ type accessTokenRow struct {
 func (accessTokenRow) TableName() string { return "access_tokens" }
 
 type refreshTokenRow struct {
-	Hash      string
-	FamilyID  string
-	Audience  list
-	Scopes    list
-	Issued    stamp `gorm:"column:issued_at"`
-	Expires   stamp `gorm:"column:expires_at"`
-	Used      stamp `gorm:"column:used_at"`
-	Successor *string
+	Hash        string
+	FamilyID    string
+	Audience    list
+	Scopes      list
+	Issued      stamp `gorm:"column:issued_at"`
+	Expires     stamp `gorm:"column:expires_at"`
+	Used        stamp `gorm:"column:used_at"`
+	FurtherUses int
 }
 
 // TableName implements gorm's schema.Tabler.

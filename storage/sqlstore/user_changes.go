@@ -14,7 +14,8 @@ import (
 
 // CreateUser adds a user of the default connection with a password hash, or without a
 // password when that is empty. An id, user name or e-mail address that is taken is
-// fault.BadRequest with the parameter in question.
+// fault.BadRequest with the parameter in question; the id of a user who was deleted is
+// never given again: fault.SubjectGone.
 func (s *Store) CreateUser(
 	ctx context.Context, u identity.User, passwordHash string, by record.ManagedBy, e audit.Event,
 ) error {
@@ -27,11 +28,14 @@ func (s *Store) CreateUser(
 		row.BlockedAt = now
 	}
 	_, err := s.administer(ctx, e, func(tx *gorm.DB) (bool, error) {
-		var same int64
-		if err := tx.Model(&userRow{}).Where("id = ?", u.ID).Count(&same).Error; err != nil {
+		var same []userRow
+		if err := tx.Where("id = ?", u.ID).Find(&same).Error; err != nil {
 			return false, err
 		}
-		if same > 0 {
+		switch {
+		case len(same) > 0 && same[0].Deleted != 0:
+			return false, fault.SubjectGone
+		case len(same) > 0:
 			return false, fault.Param(fault.BadRequest, "id")
 		}
 		if err := tx.Create(&row).Error; err != nil {
@@ -80,6 +84,30 @@ func (s *Store) SetUserBlocked(ctx context.Context, id string, blocked bool, e a
 			since = at(s.now())
 		}
 		return true, tx.Exec("UPDATE users SET blocked_at = ? WHERE id = ?", since, id).Error
+	})
+	return err
+}
+
+// DeleteUser ends everything of a user's and forgets who it was; what is left is the id,
+// which no other user may have, and the record. It fails with fault.NotFound.
+func (s *Store) DeleteUser(ctx context.Context, id string, e audit.Event) error {
+	_, err := s.administer(ctx, e, func(tx *gorm.DB) (bool, error) {
+		if _, err := lockUser(tx, id, fault.NotFound); err != nil {
+			return false, err
+		}
+		if _, err := s.bury(tx, id, e.Grant, nil); err != nil {
+			return false, err
+		}
+		if err := s.endSessions(tx, id); err != nil {
+			return false, err
+		}
+		for _, of := range []string{"identifiers", "passwords", "user_failures"} {
+			if err := tx.Exec("DELETE FROM "+of+" WHERE user_id = ?", id).Error; err != nil {
+				return false, err
+			}
+		}
+		return true, tx.Exec(`UPDATE users SET deleted_at = ?, username = '', email = '', email_verified = false,
+			phone_number = '', name = '' WHERE id = ?`, at(s.now()), id).Error
 	})
 	return err
 }
