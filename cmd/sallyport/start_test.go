@@ -59,7 +59,7 @@ func TestWarningsOfTenants(t *testing.T) {
 	k := newDesk(t)
 	k.want(exitOK, "", "keys", "init")
 	k.write("sallyport.yaml", fmt.Sprintf(deskConfig, 0, 0, k.folder)+"tenant_files: [tenant.yaml]\n")
-	k.write("tenant.yaml", strings.Replace(deskTenant, "[password, mfa]", "[password, mfa, authorization_code]", 1))
+	k.write("tenant.yaml", strings.Replace(deskTenant, "[password, mfa]", "[password, mfa, authorization_code]\n    redirect_uris: [https://app.example.test/]", 1))
 	k.says("clients[0].grants[2]: valid, but not served", exitOK, "", "config", "check")
 	lines, stop := k.begin(`"msg":"serving"`, toStderr, "serve")
 	if log := strings.Join(lines, "\n"); !strings.Contains(log, "clients[0].grants[2]: valid, but not served") {
