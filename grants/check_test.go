@@ -14,6 +14,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/record"
+	"github.com/sallyport/sallyport/pkg/secret"
 )
 
 const (
@@ -131,7 +132,7 @@ func TestWish(t *testing.T) {
 		{name: "no API, but itself", client: none, scope: "openid", wantScope: "openid", wantAud: userinfo},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			o := Options{Registry: tenant(), URL: issuer}
+			o := Options{Registry: tenant(), URL: issuer, Manage: noManage}
 			form := url.Values{"scope": {c.scope}, "audience": strings.Fields(c.audience)}
 			w, err := o.wish(t.Context(), request{client: c.client, form: form})
 			if c.refused != "" {
@@ -191,6 +192,25 @@ func TestWish(t *testing.T) {
 			}
 		}
 	})
+}
+
+// noManage reads no access token at all.
+func noManage(context.Context, secret.Text, string) (mfa.Credential, error) {
+	return mfa.Credential{}, fault.BadAccessToken
+}
+
+// Where nothing reads tokens for /mfa/ there are none, not even of an API that is called so.
+func TestNoManageAudience(t *testing.T) {
+	r := tenant()
+	o := Options{Registry: r, URL: issuer}
+	wished := request{client: r.clients["spa"], form: url.Values{"audience": {manage}}}
+	if w, err := o.wish(t.Context(), wished); fault.Of(err) != fault.UnknownAudience {
+		t.Errorf("got %+v, %v", w, err)
+	}
+	r.apis[manage] = record.API{Audience: manage, Scopes: []string{"enroll"}}
+	if w, err := o.wish(t.Context(), wished); err != nil || w.demand.Factors {
+		t.Errorf("got %+v, %v, want no excuse from the factor", w, err)
+	}
 }
 
 // A registry that does not answer is no unknown API and no unknown client.

@@ -22,14 +22,15 @@ type Issuer interface {
 	Issue(ctx context.Context, c mfa.Clearance) (record.Tokens, error)
 }
 
-// Options are what the grants work with; all are needed.
+// Options are what the grants work with; all but Manage are needed.
 type Options struct {
 	Registry record.Registry
 	Users    identity.Verifier
 	Verifier *mfa.Verifier
 	Issuer   Issuer
 	// Manage reads an access token for /mfa/ that may enroll; what it associated it may
-	// confirm in the place of an mfa_token. Nil where there are no such tokens.
+	// confirm in the place of an mfa_token. Nil where there are no such tokens; then their
+	// audience is unknown.
 	Manage func(ctx context.Context, token secret.Text, scope string) (mfa.Credential, error)
 	// URL is the issuer, with its trailing slash. The audiences of /mfa/ and /userinfo
 	// are below it.

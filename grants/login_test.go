@@ -130,7 +130,7 @@ func build(t *testing.T) (*house, *Password, *MFA) {
 		t.Fatal(err)
 	}
 	h := &house{registry: tenant(), transactions: map[string]mfa.Transaction{}}
-	o := Options{Registry: h, Users: h, Issuer: h, URL: issuer, Verifier: mfa.NewVerifier(mfa.Options{
+	o := Options{Registry: h, Users: h, Issuer: h, Manage: noManage, URL: issuer, Verifier: mfa.NewVerifier(mfa.Options{
 		Factors: []mfa.Factor{factor("otp")}, Authenticators: h, Transactions: h, Failures: h, Audit: h,
 		Handles: &mfa.Handles{Ring: ring, Random: rand.Reader}, Lifetime: 10 * time.Minute, Requirements: true,
 		Now: func() time.Time { return noon },
