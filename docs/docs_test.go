@@ -305,3 +305,23 @@ func firstConfiguration(t *testing.T, sallyport string) {
 		}
 	}
 }
+
+// Code that a page quotes from a file, which it names behind the fence, stands there.
+func TestQuotes(t *testing.T) {
+	quoted := 0
+	for _, page := range pages(t) {
+		for _, b := range blocks(readPage(t, page)) {
+			file, ok := strings.CutPrefix(b.word, "go ")
+			if !ok {
+				continue
+			}
+			quoted++
+			if !strings.Contains(readPage(t, file), "\n"+b.text) {
+				t.Errorf("%s:%d: this does not stand in %s", page, b.line, file)
+			}
+		}
+	}
+	if quoted == 0 {
+		t.Error("no page quotes code")
+	}
+}

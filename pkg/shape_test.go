@@ -241,6 +241,7 @@ func TestRulesBite(t *testing.T) {
 		{"strangers", files(t, "pkg/server/a.go", `import "`+module+`/pkg/mfa/otp"`), "one line in the gateway"},
 		{"strangers", files(t, "cmd/sallyport/a.go", `import "`+module+`/storage/sqlstore"`), "only the gateway chooses"},
 		{"strangers", files(t, "pkg/gateway/a.go", `import "`+module+`/storage/sqlstore"`), ""},
+		{"strangers", files(t, "docs/examples/x/a.go", `import "`+module+`/storage/sqlstore"`), ""},
 		{"siblings", files(t, "pkg/mfa/otp/a_test.go", `import "`+module+`/pkg/mfa/recovery"`), "siblings do not meet"},
 		{"siblings", files(t, "pkg/mfa/otp/a_test.go", `import "`+module+`/pkg/mfa/mfatest"`), ""},
 		{"outside", files(t, "pkg/server/routes.go", `import "github.com/ory/fosite/compose"`), "not the center"},
