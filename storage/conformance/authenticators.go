@@ -201,7 +201,7 @@ func resetFactors(t *testing.T, s *databaseSuite) {
 	s.enroll(t, alice, "totp|a", "code-1")
 	s.enroll(t, bob, "totp|b")
 	s.associate(t, s.pending("totp|later", alice, "h"))
-	n, err := s.a.People.ResetFactors(t.Context(), alice, s.changed(alice))
+	n, err := s.a.Removals.ResetFactors(t.Context(), alice, s.changed(alice))
 	if err != nil || n != 3 {
 		t.Errorf("reset %d: %v, want 3", n, err)
 	}
@@ -218,10 +218,10 @@ func resetFactors(t *testing.T, s *databaseSuite) {
 	if strings.Contains(dump, "code-1") {
 		t.Error("the recovery codes are left")
 	}
-	if n, err := s.a.People.ResetFactors(t.Context(), alice, s.changed(alice)); err != nil || n != 0 {
+	if n, err := s.a.Removals.ResetFactors(t.Context(), alice, s.changed(alice)); err != nil || n != 0 {
 		t.Errorf("second reset %d: %v, want 0", n, err)
 	}
-	if _, err := s.a.People.ResetFactors(t.Context(), "auth0|nobody", s.changed("")); !errors.Is(err, fault.NotFound) {
+	if _, err := s.a.Removals.ResetFactors(t.Context(), "auth0|nobody", s.changed("")); !errors.Is(err, fault.NotFound) {
 		t.Errorf("reset of nobody: %v, want NotFound", err)
 	}
 	s.associate(t, s.pending("totp|again", alice, "h2"))

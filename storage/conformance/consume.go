@@ -187,7 +187,7 @@ func stepNeedsAuthenticator(t *testing.T, s *databaseSuite) {
 	s.refuse(t, s.issuance(bob, "foreign", use("totp|a")), fault.UsedOTP)
 	s.refuse(t, s.issuance(bob, "pending", use("totp|b")), fault.UsedOTP)
 	s.refuse(t, s.issuance(bob, "unknown", use("totp|x")), fault.UsedOTP)
-	if _, err := s.b.People.ResetFactors(t.Context(), alice, s.changed(alice)); err != nil {
+	if _, err := s.b.Removals.ResetFactors(t.Context(), alice, s.changed(alice)); err != nil {
 		t.Fatal(err)
 	}
 	s.refuse(t, s.issuance(alice, "deleted", use("totp|a")), fault.UsedOTP)
@@ -200,7 +200,7 @@ func codeNeedsAuthenticator(t *testing.T, s *databaseSuite) {
 	s.refuse(t, s.issuance(bob, "foreign", use("codes of totp|a", "code-1")), fault.UsedRecoveryCode)
 	s.refuse(t, s.issuance(bob, "pending", use("codes|b", "code-b")), fault.UsedRecoveryCode)
 	s.refuse(t, s.issuance(alice, "unknown", use("codes of totp|a", "code-x")), fault.UsedRecoveryCode)
-	if n, err := s.b.People.ResetFactors(t.Context(), alice, s.changed(alice)); err != nil || n != 2 {
+	if n, err := s.b.Removals.ResetFactors(t.Context(), alice, s.changed(alice)); err != nil || n != 2 {
 		t.Fatalf("reset %d: %v, want 2", n, err)
 	}
 	s.refuse(t, s.issuance(alice, "deleted", use("codes of totp|a", "code-1")), fault.UsedRecoveryCode)

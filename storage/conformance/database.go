@@ -30,6 +30,8 @@ type Node struct {
 	Keys           signer.KeyStore
 	Log            audit.Log
 	People         People
+	Removals       Removals
+	Refresh        record.RefreshTokens
 	Tenant         Tenant
 	Secrets        Secrets
 	Redeemer       record.Redeemer
@@ -48,6 +50,11 @@ type People interface {
 	UpdateUser(ctx context.Context, u identity.User, e audit.Event) (bool, error)
 	SetUserBlocked(ctx context.Context, id string, blocked bool, e audit.Event) error
 	SetPassword(ctx context.Context, userID, hash string, e audit.Event) error
+}
+
+// Removals is what an administrator takes away for good.
+type Removals interface {
+	DeleteUser(ctx context.Context, id string, e audit.Event) error
 	ResetFactors(ctx context.Context, userID string, e audit.Event) (int, error)
 }
 
@@ -98,7 +105,7 @@ func (s *databaseSuite) pass(d time.Duration) { s.elapsed.Add(int64(d)) }
 func RunDatabase(t *testing.T, open func(t testing.TB, now func() time.Time) (a, b Node)) {
 	t.Helper()
 	suites := []map[string]func(*testing.T, *databaseSuite){
-		issueTests(), revokeTests(), consumeTests(), authenticatorTests(), userTests(), registryTests(), auditTests(),
+		issueTests(), refreshTests(), revokeTests(), consumeTests(), authenticatorTests(), userTests(), registryTests(), auditTests(),
 	}
 	for _, tests := range suites {
 		for name, test := range tests {

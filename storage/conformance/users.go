@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ func userTests() map[string]func(*testing.T, *databaseSuite) {
 		"names that name nobody":    namesNobody,
 		"the address is the name":   addressIsName,
 		"a user without a password": noPassword,
+		"a deleted user":            userDeleted,
 	}
 }
 
@@ -234,5 +236,41 @@ func noPassword(t *testing.T, s *databaseSuite) {
 	}
 	if _, hash, err := s.byIdentifier(t, "new"); err != nil || hash != "first" {
 		t.Errorf("hash %q, %v", hash, err)
+	}
+}
+
+// A deleted user leaves an id that nobody gets again, and what was done on record.
+func userDeleted(t *testing.T, s *databaseSuite) {
+	s.issue(t, s.issuance(alice, "one"))
+	s.pass(time.Second)
+	e := s.changed(alice)
+	if err := s.a.Removals.DeleteUser(t.Context(), alice, e); err != nil {
+		t.Fatal(err)
+	}
+	s.lives(t, false, "one")
+	for _, name := range []string{"alice", "alice@example.test"} {
+		if _, _, err := s.byIdentifier(t, name); !errors.Is(err, fault.NotFound) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	dump := s.b.State.Dump(t)
+	for _, known := range []string{"alice@example.test", "+4915550100042", "hash of alice"} {
+		if strings.Contains(dump, known) {
+			t.Errorf("%q is kept", known)
+		}
+	}
+	again := identity.User{ID: alice, Username: "alice"}
+	if err := s.b.People.CreateUser(t.Context(), again, "", record.ManagedByAPI, e); fault.Of(err) != fault.SubjectGone {
+		t.Errorf("the same id again: %v", err)
+	}
+	again.ID = "auth0|another"
+	if err := s.b.People.CreateUser(t.Context(), again, "", record.ManagedByAPI, e); err != nil {
+		t.Errorf("the same name for another: %v", err)
+	}
+	if err := s.b.Removals.DeleteUser(t.Context(), alice, e); !errors.Is(err, fault.NotFound) {
+		t.Errorf("deleted twice: %v", err)
+	}
+	if all, err := s.b.State.AuditEvents(t.Context(), 2); err != nil || len(all) < 2 || !equalEvents(all[1], e) {
+		t.Errorf("on record: %+v, %v", all, err)
 	}
 }

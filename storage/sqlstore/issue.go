@@ -20,6 +20,9 @@ func (s *Store) Issue(ctx context.Context, i record.Issuance) error {
 		if consuming(c) == nil {
 			return fmt.Errorf("sqlstore: issue: a %T cannot be consumed: %w", c, fault.Internal)
 		}
+		if r, ok := c.(record.Rotation); ok && (i.Refresh == nil || i.Refresh.Family != r.Family) {
+			return fmt.Errorf("sqlstore: issue: a refresh token is replaced by one of its family: %w", fault.Internal)
+		}
 	}
 	steps := []func(*gorm.DB, record.Issuance) error{admit, consume, keepSession, keepAccess, keepRefresh, endFailures}
 	if i.Own() {

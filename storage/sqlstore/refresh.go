@@ -60,9 +60,6 @@ func (s *Store) RefreshToken(ctx context.Context, hash, client string, now time.
 // rotate uses up a refresh token of the issuance's session. The user's row is locked, so
 // that of many uses each sees those before it.
 func rotate(tx *gorm.DB, i record.Issuance, r record.Rotation) (bool, error) {
-	if i.Refresh == nil || i.Refresh.Family != r.Family {
-		return false, fmt.Errorf("a refresh token is replaced by one of its family: %w", fault.Internal)
-	}
 	var kept refreshTokenRow
 	err := tx.Table("refresh_tokens t").Select("t.*").Joins("JOIN refresh_families f ON f.id = t.family_id").
 		Where("t.hash = ? AND t.expires_at > ? AND f.id = ? AND f.session_id = ? AND f.revoked_at = 0",
