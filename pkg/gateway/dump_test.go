@@ -20,6 +20,8 @@ func TestNothingSecretIsStoredOrLogged(t *testing.T) {
 		done := w.OTP(t, first.Text("mfa_token"), code).Want(t, http.StatusOK, "")
 		second := w.Login(t, "alice", gatewaytest.Password).Want(t, http.StatusForbidden, "mfa_required")
 		recovered := w.Recover(t, second.Text("mfa_token"), alice.Recovery).Want(t, http.StatusOK, "")
+		refreshed := refresh(t, w, done.Text("refresh_token")).Want(t, http.StatusOK, "")
+		waits := refresh(t, w, refreshed.Text("refresh_token"), "max_age", "0").Want(t, http.StatusForbidden, "mfa_required")
 		// One more login stays open, so that the state store holds something.
 		open := w.Login(t, "alice", gatewaytest.Password).Want(t, http.StatusForbidden, "mfa_required")
 
@@ -31,7 +33,9 @@ func TestNothingSecretIsStoredOrLogged(t *testing.T) {
 			"new recovery code": recovered.Text("recovery_code"),
 			"access token":      done.Text("access_token"),
 			"ID token":          done.Text("id_token"),
-			"refresh token":     done.Text("refresh_token"),
+			"used token":        done.Text("refresh_token"),
+			"refresh token":     refreshed.Text("refresh_token"),
+			"step-up token":     waits.Text("mfa_token"),
 			"finished token":    first.Text("mfa_token"),
 			"open token":        open.Text("mfa_token"),
 		}
