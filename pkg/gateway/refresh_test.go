@@ -41,7 +41,7 @@ func strong(t testing.TB, w *gatewaytest.World, username, seed string, more ...s
 	return tokens
 }
 
-// R16, A-10.4.5: each refresh token is used once. Whoever uses one again ends the session,
+// each refresh token is used once. Whoever uses one again ends the session,
 // for nobody knows which of the two is the thief.
 func TestRefreshTokenRotates(t *testing.T) {
 	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
@@ -157,7 +157,7 @@ func TestRefreshTokenEndsWithItsUser(t *testing.T) {
 	})
 }
 
-// R16: of any number of parallel uses one succeeds.
+// of any number of parallel uses one succeeds.
 func TestRefreshTokenOnce(t *testing.T) {
 	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
 		token := weak(t, w).Text("refresh_token")
