@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sallyport/sallyport/cmd/sallyport/draft"
 	"github.com/sallyport/sallyport/cmd/sallyport/listing"
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
@@ -82,27 +83,27 @@ func clientFlags(cmd *cobra.Command) *wantedClient {
 
 // record checks the flags and returns the client they describe.
 func (w *wantedClient) record(db database, clientSecret secret.Text) (record.Client, error) {
-	dr := newDraft("clients")
+	dr := draft.New("clients")
 	for _, member := range [][2]string{{"id", w.id}, {"name", w.name}, {"type", w.kind}, {"mfa", w.mfa}} {
-		dr.text(member[0], member[1])
+		dr.Text(member[0], member[1])
 	}
 	if w.keys != "" {
 		keys, err := filepath.Abs(w.keys)
 		if err != nil {
 			return record.Client{}, fmt.Errorf("find the keys: %w", err)
 		}
-		dr.text("jwks_file", keys)
+		dr.Text("jwks_file", keys)
 	}
-	dr.flag("first_party", w.firstParty)
-	dr.flag("trusted_forwarder", w.forwarder)
-	dr.secret("secret", clientSecret)
-	dr.list("grants", w.grants)
-	dr.list("origins", w.origins)
-	dr.list("redirect_uris", w.redirectURIs)
-	if err := dr.audiences(w.audiences); err != nil {
+	dr.Flag("first_party", w.firstParty)
+	dr.Flag("trusted_forwarder", w.forwarder)
+	dr.Secret("secret", clientSecret)
+	dr.List("grants", w.grants)
+	dr.List("origins", w.origins)
+	dr.List("redirect_uris", w.redirectURIs)
+	if err := dr.Audiences(w.audiences); err != nil {
 		return record.Client{}, err
 	}
-	t, err := dr.read(db.config)
+	t, err := dr.Read(db.config)
 	if err != nil {
 		return record.Client{}, err
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sallyport/sallyport/cmd/sallyport/draft"
 	"github.com/sallyport/sallyport/config"
 )
 
@@ -76,13 +77,14 @@ func run(ctx context.Context, d deps, args []string) int {
 	var problems config.Problems
 	var failed *failure
 	var wrong *misuse
+	var flags *draft.Misuse
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &problems):
 		fmt.Fprintln(d.stderr, problems.Error())
 		return exitMisuse
-	case errors.As(err, &failed) && !errors.As(err, &wrong):
+	case errors.As(err, &failed) && !errors.As(err, &wrong) && !errors.As(err, &flags):
 		fmt.Fprintf(d.stderr, "%s: %v\n", cmd.CommandPath(), err)
 		return exitFailed
 	default: // cobra found it before the command ran, or the command did

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sallyport/sallyport/cmd/sallyport/draft"
 	"github.com/sallyport/sallyport/cmd/sallyport/listing"
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
@@ -99,12 +100,12 @@ func (d deps) addUser(ctx context.Context, db database, u identity.User, chosen 
 	if err != nil {
 		return err
 	}
-	dr := newDraft("users")
+	dr := draft.New("users")
 	for _, member := range [][2]string{{"id", u.ID}, {"username", u.Username}, {"email", u.Email}, {"name", u.Name}} {
-		dr.text(member[0], member[1])
+		dr.Text(member[0], member[1])
 	}
-	dr.secret("password", password)
-	if _, err := dr.read(db.config); err != nil {
+	dr.Secret("password", password)
+	if _, err := dr.Read(db.config); err != nil {
 		return err
 	}
 	hash, err := db.Passwords.Hash(ctx, password)

@@ -1,4 +1,6 @@
-package main
+// Package draft makes a client or a user of what the command line says about it, by the
+// rules of tenant files.
+package draft
 
 import (
 	"encoding/json"
@@ -13,36 +15,40 @@ import (
 	"github.com/sallyport/sallyport/pkg/secret"
 )
 
-// A draft is a client or a user from the command line. It is read like one of a tenant
+// A Draft is a client or a user from the command line. It is read like one of a tenant
 // file, so that there is one set of rules. Values travel as variables: they need no
 // quoting, and no secret is written to the file.
-type draft struct {
+type Draft struct {
 	section string // clients or users
 	members []string
 	values  map[string]string
 }
 
-func newDraft(section string) *draft { return &draft{section: section, values: map[string]string{}} }
+// New begins a draft of a section of tenant files: clients or users.
+func New(section string) *Draft { return &Draft{section: section, values: map[string]string{}} }
 
 // variable keeps a value and returns the place that it fills.
-func (d *draft) variable(value string) string {
+func (d *Draft) variable(value string) string {
 	name := "V" + strconv.Itoa(len(d.values))
 	d.values[name] = value
 	return `"${` + name + `}"`
 }
 
-// text sets a member, unless it is empty: the default holds then.
-func (d *draft) text(key, value string) {
+// Text sets a member, unless it is empty: the default holds then.
+func (d *Draft) Text(key, value string) {
 	if value != "" {
 		d.members = append(d.members, key+": "+d.variable(value))
 	}
 }
 
-func (d *draft) flag(key string, on bool) { d.text(key, strconv.FormatBool(on)) }
+// Flag sets a member that is on or off.
+func (d *Draft) Flag(key string, on bool) { d.Text(key, strconv.FormatBool(on)) }
 
-func (d *draft) secret(key string, value secret.Text) { d.text(key, value.Reveal()) }
+// Secret sets a member that must not be seen.
+func (d *Draft) Secret(key string, value secret.Text) { d.Text(key, value.Reveal()) }
 
-func (d *draft) list(key string, values []string) {
+// List sets a member that is a list, unless it is empty.
+func (d *Draft) List(key string, values []string) {
 	var places []string
 	for _, v := range values {
 		places = append(places, d.variable(v))
@@ -52,8 +58,8 @@ func (d *draft) list(key string, values []string) {
 	}
 }
 
-// audiences sets the APIs a client may have, each with all of its scopes.
-func (d *draft) audiences(names []string) error {
+// Audiences sets the APIs a client may have, each with all of its scopes.
+func (d *Draft) Audiences(names []string) error {
 	var members []string
 	for _, name := range names {
 		quoted, err := json.Marshal(name)
@@ -68,8 +74,9 @@ func (d *draft) audiences(names []string) error {
 	return nil
 }
 
-// read checks the draft by the rules of tenant files and of the gateway's profile.
-func (d *draft) read(c *config.Config) (t *config.Tenant, err error) {
+// Read checks the draft by the rules of tenant files and of the gateway's profile. What is
+// wrong with a flag is a [*Misuse].
+func (d *Draft) Read(c *config.Config) (t *config.Tenant, err error) {
 	f, err := os.CreateTemp("", "sallyport-*.yaml")
 	if err != nil {
 		return nil, fmt.Errorf("check the flags: %w", err)
@@ -86,6 +93,12 @@ func (d *draft) read(c *config.Config) (t *config.Tenant, err error) {
 	return t, flagged(err)
 }
 
+// Misuse says what is wrong with the flags, a line each.
+type Misuse struct{ text string }
+
+// Error implements error.
+func (m *Misuse) Error() string { return m.text }
+
 // flagged says what a tenant file's problems mean for flags.
 func flagged(err error) error {
 	var problems config.Problems
@@ -99,5 +112,5 @@ func flagged(err error) error {
 		lines = append(lines, "--"+strings.ReplaceAll(member, "_", "-")+" "+p.Text)
 	}
 	slices.Sort(lines)
-	return misused("%s", strings.Join(slices.Compact(lines), "\n"))
+	return &Misuse{strings.Join(slices.Compact(lines), "\n")}
 }
