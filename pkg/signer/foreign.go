@@ -125,9 +125,13 @@ func plainHeader(header map[string]string, types []string) error {
 			return errors.New("verify a token: its header has other members than alg, kid and typ")
 		}
 	}
-	typ, ok := header["typ"]
-	if ok && !slices.ContainsFunc(types, func(t string) bool { return strings.EqualFold(t, typ) }) {
+	if typ, ok := header["typ"]; ok && !among(types, typ) {
 		return errors.New("verify a token: it is of another type")
 	}
 	return nil
+}
+
+// among reports whether a typ is one of those, in either case.
+func among(types []string, typ string) bool {
+	return slices.ContainsFunc(types, func(t string) bool { return strings.EqualFold(t, typ) })
 }

@@ -19,7 +19,7 @@ func VerifyWithJWKS(jwks []byte, token, typ string, into any) error {
 	if err != nil {
 		return fmt.Errorf("read a key set: %w", err)
 	}
-	return set.verify(token, typ, into)
+	return set.verify(token, []string{typ}, into)
 }
 
 // parsePublished reads a key set that [Signer.JWKS] made, here or elsewhere.

@@ -34,14 +34,14 @@ func (s *Signer) Verify(token, typ string, into any) error {
 	if err != nil {
 		return err
 	}
-	return set.verify(token, typ, into)
+	return set.verify(token, []string{typ}, into)
 }
 
-func (k *keySet) verify(token, typ string, into any) error {
+func (k *keySet) verify(token string, types []string, into any) error {
 	if err := wellFormed(token); err != nil {
 		return err
 	}
-	key, err := k.named(token, typ)
+	key, err := k.named(token, types)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func readHeader(token string) (map[string]string, error) {
 }
 
 // named returns the key that the header of a well-formed token names.
-func (k *keySet) named(token, typ string) (*loadedKey, error) {
+func (k *keySet) named(token string, types []string) (*loadedKey, error) {
 	header, err := readHeader(token)
 	if err != nil {
 		return nil, err
@@ -113,8 +113,8 @@ func (k *keySet) named(token, typ string) (*loadedKey, error) {
 		return nil, errors.New("verify a token: no published key has its kid")
 	case header["alg"] != key.algorithm:
 		return nil, errors.New("verify a token: its alg is not that of the key")
-	case !strings.EqualFold(header["typ"], typ):
-		return nil, fmt.Errorf("verify a token: it is not of type %q", typ)
+	case !among(types, header["typ"]):
+		return nil, fmt.Errorf("verify a token: it is not of type %q", types)
 	}
 	return key, nil
 }
