@@ -86,6 +86,7 @@ var rows = []struct {
 	{0, []string{"pkg/fault", "pkg/secret"}, "the ground stands on the standard library alone"},
 	{1, []string{"pkg/audit", "pkg/signer"}, "the record of events and the keys know only faults and secrets"},
 	{2, []string{"pkg/throttle", "pkg/identity", "pkg/record"}, "the domain's ground does not know who builds on it"},
+	{3, []string{"pkg/stepup"}, "whoever guards an API links it, and should not link a gateway"},
 	{3, []string{"pkg/mfa"}, "the heart must be readable, and usable, without transport, database and OAuth library"},
 	{4, []string{"pkg/mfa/*"}, "a factor knows the heart and no other factor"},
 	{5, []string{"pkg/mfa/oob/*"}, "a channel knows out-of-band and no other channel"},
@@ -95,7 +96,7 @@ var rows = []struct {
 	{8, []string{"config"}, "configuration is made of each package's own Config and decides nothing"},
 	{9, []string{"pkg/gateway"}, "the gateway joins everything and is known by the command alone"},
 	{10, []string{"pkg/gateway/*", "cmd/sallyport/*"}, "what serves one command, or the tests, does not know the command"},
-	{10, []string{"docs/examples/*"}, "an example uses the library as other programs do"},
+	{10, []string{"docs/examples/*", "docs/examples/*/*"}, "an example uses the library as other programs do"},
 	{11, []string{"cmd/sallyport"}, "the command is the top"},
 }
 
@@ -205,7 +206,7 @@ var doors = []door{
 	{"github.com/glebarez", []string{"storage/sqlstore"}, "the rest of the house knows stores, not SQL"},
 	{"github.com/pressly/goose/v3", []string{"storage/sqlstore"}, "the rest of the house knows stores, not SQL"},
 	{"github.com/jackc/pgx/v5", []string{"storage/sqlstore"}, "the rest of the house knows stores, not SQL"},
-	{"github.com/pquerna/otp", []string{"pkg/mfa/otp"}, "one-time passwords are one factor's business"},
+	{"github.com/pquerna/otp", []string{"pkg/mfa/otp", "docs/examples/*/client"}, "one-time passwords are one factor's business, and that of an example that plays the user's app"},
 	{"golang.org/x/crypto", []string{"pkg/identity"}, "password hashing is the first factor's business; the rest uses the standard library"},
 	{"golang.org/x/text", []string{"pkg/identity"}, "normal forms matter where passwords and names are compared"},
 	{"github.com/gorilla/mux", []string{"pkg/server", "pkg/dialect/*"}, "routes belong to the transport"},
