@@ -17,14 +17,7 @@ import (
 // Part 8: TLS served directly takes 1.2 and 1.3 and nothing older (RFC 9325, 3.1.1).
 func TestTLS(t *testing.T) {
 	ca := newAuthority(t)
-	text, err := os.ReadFile(ca.authority)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(text) {
-		t.Fatal("the authority cannot be read")
-	}
+	roots := ca.roots(t)
 	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
 		for version, accepted := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
 			c, err := tls.Dial("tcp", w.Address(), &tls.Config{MinVersion: version, MaxVersion: version, RootCAs: roots, ServerName: "localhost"})
@@ -46,6 +39,20 @@ func TestTLS(t *testing.T) {
 			t.Errorf("plain HTTP: %d", res.StatusCode)
 		}
 	}, fmt.Sprintf("tls: {cert_file: %q, key_file: %q}", ca.cert, ca.key))
+}
+
+// roots are what a client trusts that trusts the authority alone.
+func (a authority) roots(t *testing.T) *x509.CertPool {
+	t.Helper()
+	text, err := os.ReadFile(a.authority)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		t.Fatal("the authority cannot be read")
+	}
+	return roots
 }
 
 // health is the status of a path on every management listener, if all say the same.
