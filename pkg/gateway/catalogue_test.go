@@ -173,18 +173,20 @@ func clients(t *testing.T, w *gatewaytest.World) {
 	}
 }
 
+// flip changes the first character of a text in base64; the last one may hold unused bits.
+func flip(s string) string {
+	if s[0] == 'A' {
+		return "B" + s[1:]
+	}
+	return "A" + s[1:]
+}
+
 // Section 3.6: every way in which an mfa_token is none.
 func TestCatalogueMFAToken(t *testing.T) {
 	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
 		alice := w.Enroll(t, "alice")
 		token := ask(t, w, "spa", "alice")
 		body, mac, _ := strings.Cut(token, ".")
-		flip := func(s string) string { // the first character: the last one may hold unused bits
-			if s[0] == 'A' {
-				return "B" + s[1:]
-			}
-			return "A" + s[1:]
-		}
 		for _, bad := range []string{"garbage", ".", body, body + ".", "." + mac, flip(body) + "." + mac, body + "." + flip(mac),
 			token + "A", token + ".A", token[1:], strings.Repeat("A", 5000), alice.Tokens.Text("access_token"), alice.Tokens.Text("refresh_token")} {
 			refused(t, w.OTP(t, bad, w.Code(t, alice.Seed, 0)), http.StatusForbidden, "invalid_grant", malformedToken)

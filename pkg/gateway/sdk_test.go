@@ -1,173 +1,103 @@
 package gateway_test
 
 import (
-	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/json"
-	"encoding/pem"
-	"fmt"
-	"math/big"
-	"net"
-	"os"
-	"os/exec"
+	"encoding/base64"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/sallyport/sallyport/pkg/gateway/gatewaytest"
 )
 
-const example = "../../docs/examples/auth-js"
-
-// Checks A1, A2 and A6 with the official client for Node, over TLS with a certificate
-// authority of this test's own.
+// Checks A1, A2 and A6 with the official client for Node.
 func TestOfficialNodeClient(t *testing.T) {
-	if _, err := os.Stat(filepath.Join(example, "node_modules")); err != nil {
-		if os.Getenv("SALLYPORT_REQUIRE") == "all" {
-			t.Fatalf("the packages of %s are not installed, run make test", example)
+	eachExample(t, "auth-js", func(t *testing.T, e example) {
+		enrolled := e.play(t, "login.mjs enroll")
+		seed, code := text(t, enrolled, "secret"), text(t, enrolled, "recoveryCode")
+		e.world.Clock.Wind(30 * time.Second)
+		e.play(t, "login.mjs login", "SALLYPORT_SECRET="+seed)
+		if again := text(t, e.play(t, "login.mjs recovery", "SALLYPORT_RECOVERY_CODE="+code), "recoveryCode"); again == code {
+			t.Error("the recovery code was not replaced")
 		}
-		t.Skipf("skipped: the packages of %s are not installed, run npm ci there", example)
-	}
-	failsInALine(t)
-	ca := newAuthority(t)
-	for _, s := range []gatewaytest.Setting{gatewaytest.SQLite(), gatewaytest.PostgreSQL()} {
-		t.Run(s.Name, func(t *testing.T) {
-			t.Parallel()
-			s.Nodes = 1 // the client knows one address
-			port := freePort(t)
-			w := gatewaytest.New(t, s,
-				"public_url: https://localhost:"+port+"/", "listen: 127.0.0.1:"+port,
-				fmt.Sprintf("tls: {cert_file: %q, key_file: %q}", ca.cert, ca.key))
-			run := func(step string, more ...string) map[string]any {
-				t.Helper()
-				return node(t, step, append(more, "SALLYPORT_DOMAIN=localhost:"+port, "NODE_EXTRA_CA_CERTS="+ca.authority,
-					"SALLYPORT_CLIENT_ID=web", "SALLYPORT_CLIENT_SECRET="+gatewaytest.Secret,
-					"SALLYPORT_USERNAME=alice", "SALLYPORT_PASSWORD="+gatewaytest.Password,
-					"SALLYPORT_OTP_TIME="+strconv.FormatInt(w.Clock.Now().Unix(), 10)))
-			}
-			enrolled := run("enroll")
-			seed, code := text(t, enrolled, "secret"), text(t, enrolled, "recoveryCode")
-			w.Clock.Wind(30 * time.Second)
-			run("login", "SALLYPORT_SECRET="+seed)
-			if again := text(t, run("recovery", "SALLYPORT_RECOVERY_CODE="+code), "recoveryCode"); again == code {
-				t.Error("the recovery code was not replaced")
-			}
-		})
-	}
+	})
 }
 
-// node runs one step of the example and returns the line of JSON that it prints.
-func node(t *testing.T, step string, env []string) map[string]any {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "node", "login.mjs", step)
-	cmd.Dir = example
-	cmd.Env = append(os.Environ(), env...)
-	var out, failed bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &failed
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("step %s: %v\n%s", step, err, failed.String())
-	}
-	var said map[string]any
-	if err := json.Unmarshal(out.Bytes(), &said); err != nil {
-		t.Fatalf("step %s does not print JSON: %v", step, err)
-	}
-	return said
+// Check A7: a token for /mfa/ does what its scopes say. There are no twins yet.
+func TestOfficialNodeClientManages(t *testing.T) {
+	eachExample(t, "auth-js", func(t *testing.T, e example) {
+		alice := e.world.Enroll(t, "alice")
+		list := func(step string, more ...string) int {
+			t.Helper()
+			rows, _ := e.play(t, step, append(more, "SALLYPORT_SECRET="+alice.Seed)...)["rows"].([]any)
+			e.world.Clock.Wind(30 * time.Second)
+			return len(rows)
+		}
+		if n := list("manage.mjs look"); n != 2 {
+			t.Errorf("%d rows, want the app and the recovery code", n)
+		}
+		second := e.play(t, "manage.mjs add", "SALLYPORT_SECRET="+alice.Seed)
+		e.world.Clock.Wind(30 * time.Second)
+		e.play(t, "login.mjs login", "SALLYPORT_SECRET="+text(t, second, "secret"))
+		if n := list("manage.mjs remove", "SALLYPORT_AUTHENTICATOR_ID="+text(t, second, "authenticatorId")); n != 2 {
+			t.Errorf("%d rows after the removal, want 2", n)
+		}
+	})
 }
 
-// failsInALine: somebody who forgot something, or called another server, is told what.
-func failsInALine(t *testing.T) {
-	t.Helper()
-	for want, env := range map[string][]string{
-		"set SALLYPORT_DOMAIN; README.md says how\n": nil,
-		"enroll: fetch failed: ": {"SALLYPORT_DOMAIN=localhost:" + freePort(t), "SALLYPORT_CLIENT_ID=web", "SALLYPORT_CLIENT_SECRET=x",
-			"SALLYPORT_USERNAME=alice", "SALLYPORT_PASSWORD=x"},
+// Check A8: what is no mfa_token, not this client's, or too old.
+func TestOfficialNodeClientIsRefused(t *testing.T) {
+	eachExample(t, "auth-js", func(t *testing.T, e example) {
+		e.env = append(append(e.env, "SALLYPORT_SECRET="+e.world.Enroll(t, "alice").Seed), clientVariables("SALLYPORT_OTHER_", "desk")...)
+		token := text(t, e.play(t, "refusals.mjs now"), "mfaToken")
+		e.world.Clock.Wind(10 * time.Minute)
+		e.play(t, "refusals.mjs expired", "SALLYPORT_MFA_TOKEN="+token)
+	})
+}
+
+// The official client for Node with a key instead of a secret: what it signs holds, and
+// its challenges, which it does not sign, are answered (1.3.2).
+func TestOfficialNodeClientWithAKey(t *testing.T) {
+	eachExample(t, "auth-js", func(t *testing.T, e example) {
+		w := e.world
+		alice := w.Enroll(t, "alice")
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			t.Fatal(err)
+		}
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(t.TempDir(), "client.pem")
+		write(t, file, "PRIVATE KEY", der)
+		// It gets a second key beside its first, as when one replaces the other.
+		w.Restart(t, "    jwks:\n", "    jwks:\n      - {kty: RSA, e: AQAB, n: "+base64.RawURLEncoding.EncodeToString(key.N.Bytes())+"}\n")
+
+		said := e.play(t, "machine.mjs", "SALLYPORT_CLIENT_ID=robot", "SALLYPORT_CLIENT_KEY="+file, "SALLYPORT_AUDIENCE="+things,
+			"SALLYPORT_OTP="+w.Code(t, alice.Seed, 0))
+		equal(t, claims(t, w, text(t, said, "own"), "at+jwt"), map[string]any{"sub": "robot", "aud": things, "sid": nil})
+		equal(t, claims(t, w, text(t, said, "user"), "at+jwt"), map[string]any{"sub": "auth0|alice", "client_id": "robot"})
+		own(t, w, w.Assertion(t, nil)).Want(t, 200, "")
+	})
+}
+
+// Somebody who forgot something, or called another server, is told what in a line.
+func TestExamplesFailInALine(t *testing.T) {
+	for want, c := range map[string]struct {
+		step string
+		env  []string
+	}{
+		"usage: node login.mjs enroll|login|recovery\n": {"login.mjs", nil},
+		"set SALLYPORT_DOMAIN; README.md says how\n":    {"login.mjs enroll", nil},
+		"enroll: fetch failed: ": {"login.mjs enroll", append(clientVariables("SALLYPORT_", "web"),
+			"SALLYPORT_DOMAIN=localhost:"+freePort(t), "SALLYPORT_USERNAME=alice", "SALLYPORT_PASSWORD=x")},
 	} {
-		cmd := exec.CommandContext(t.Context(), "node", "login.mjs", "enroll")
-		cmd.Dir, cmd.Env = example, append(os.Environ(), env...)
-		var failed bytes.Buffer
-		cmd.Stderr = &failed
-		err := cmd.Run()
-		if said := failed.String(); err == nil || !strings.HasPrefix(said, want) || strings.Count(said, "\n") != 1 {
+		e := example{folder: installed(t, "auth-js")}
+		_, said, err := e.run(t, c.step, c.env...)
+		if err == nil || !strings.HasPrefix(said, want) || strings.Count(said, "\n") != 1 {
 			t.Errorf("the example says %q, want %q, %v", said, want, err)
 		}
-	}
-}
-
-func text(t *testing.T, said map[string]any, name string) string {
-	t.Helper()
-	s, _ := said[name].(string)
-	if s == "" {
-		t.Fatalf("the example does not say its %s", name)
-	}
-	return s
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
-// authority is a certificate authority and a certificate for localhost, as PEM files.
-type authority struct{ authority, cert, key string }
-
-func newAuthority(t *testing.T) authority {
-	t.Helper()
-	dir := t.TempDir()
-	a := authority{filepath.Join(dir, "ca.pem"), filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")}
-	caKey, key := newKey(t), newKey(t)
-	now := time.Now()
-	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Test authority"}, IsCA: true,
-		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour)}
-	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"},
-		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour)}
-	write(t, a.authority, "CERTIFICATE", sign(t, ca, ca, caKey, caKey))
-	write(t, a.cert, "CERTIFICATE", sign(t, leaf, ca, key, caKey))
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, a.key, "PRIVATE KEY", der)
-	return a
-}
-
-func newKey(t *testing.T) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func sign(t *testing.T, c, parent *x509.Certificate, key, by *ecdsa.PrivateKey) []byte {
-	t.Helper()
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), by)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return der
-}
-
-func write(t *testing.T, file, kind string, der []byte) {
-	t.Helper()
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
 	}
 }

@@ -7,19 +7,16 @@
 // Each prints one line of JSON and ends with 0, or says what was not as expected and ends
 // with 1. README.md lists the variables they take, each with SALLYPORT_ before its name.
 import assert from 'node:assert/strict';
-import { createHmac, createPublicKey, verify as verifySignature } from 'node:crypto';
-import { AuthClient, isMfaRequiredError } from '@auth0/auth0-auth-js';
-import { needed, play, stop, variable } from './environment.mjs';
+import { createPublicKey, verify as verifySignature } from 'node:crypto';
+import { oneTimePassword } from './authenticator.mjs';
+import { asksForMore, connect, offers, person, refused } from './client.mjs';
+import { chosen, needed, play, variable } from '../environment.mjs';
 
-const steps = { enroll, login, recovery };
-const step = steps[process.argv[2]];
-if (!step) stop(`usage: node login.mjs ${Object.keys(steps).join('|')}`);
+const step = chosen({ enroll, login, recovery });
+const auth0 = connect();
+const user = person();
 
-const domain = needed('DOMAIN');
-const auth0 = new AuthClient({ domain, clientId: needed('CLIENT_ID'), clientSecret: needed('CLIENT_SECRET') });
-const user = { username: needed('USERNAME'), password: needed('PASSWORD') };
-
-await play(process.argv[2], step);
+await play(step);
 
 /** Sets up the authenticator app of a user who has no second factor yet. */
 async function enroll() {
@@ -33,7 +30,7 @@ async function enroll() {
   assert.match(app.barcodeUri, /^otpauth:\/\/totp\//); // a person scans this one as a QR code
   assert.equal(app.recoveryCodes.length, 1, 'the first factor comes with a recovery code');
 
-  const otp = oneTimePassword(app.secret, timeNow());
+  const otp = oneTimePassword(app.secret);
   const tokens = await auth0.mfa.verify({ factorType: 'otp', otp, mfaToken: first.mfaToken });
   const claims = await checkIdToken(tokens);
 
@@ -49,7 +46,7 @@ async function login() {
   assert.ok(offers(requirements.challenge, 'otp'), 'a one-time password is asked for');
   await expectActive(mfaToken);
 
-  const otp = oneTimePassword(needed('SECRET'), timeNow());
+  const otp = oneTimePassword(needed('SECRET'));
   const tokens = await auth0.mfa.verify({ factorType: 'otp', otp, mfaToken });
   const claims = await checkIdToken(tokens);
 
@@ -85,21 +82,12 @@ async function recover(recoveryCode, mfaToken) {
 
 /** Sends the password; the server must answer that it wants a second factor. */
 async function passwordAsksForMore() {
-  const refusal = await failure(auth0.getTokenByPassword({
-    ...user, audience: variable('AUDIENCE'), scope: 'openid profile',
-  }));
-  if (!isMfaRequiredError(refusal)) throw refusal;
-  assert.equal(refusal.statusCode, 403);
-  assert.equal(refusal.cause.error_description, 'Multifactor authentication required');
-  return { mfaToken: refusal.cause.mfa_token, requirements: refusal.cause.mfa_requirements };
+  return asksForMore(auth0.getTokenByPassword({ ...user, audience: variable('AUDIENCE'), scope: 'openid profile' }));
 }
 
 /** Sends a second factor that the server must refuse with this text. */
 async function expectRefusal(factor, description) {
-  const refusal = await failure(auth0.mfa.verify(factor));
-  assert.equal(refusal.cause?.error, 'invalid_grant', refusal.message);
-  assert.equal(refusal.cause.error_description, description);
-  assert.equal(refusal.statusCode, 403);
+  await refused(auth0.mfa.verify(factor), 403, 'invalid_grant', description);
 }
 
 /** Lists the authenticators: the app and the recovery code must be there and active. */
@@ -119,41 +107,13 @@ async function checkIdToken({ idToken, claims }) {
   const [header, payload, signature] = idToken.split('.');
   const { alg, kid } = JSON.parse(Buffer.from(header, 'base64url'));
   assert.equal(alg, 'RS256');
-  const { keys } = await (await fetch(`https://${domain}/.well-known/jwks.json`)).json();
+  const { keys } = await (await fetch(`https://${needed('DOMAIN')}/.well-known/jwks.json`)).json();
   const key = createPublicKey({ key: keys.find((k) => k.kid === kid), format: 'jwk' });
   const signed = Buffer.from(`${header}.${payload}`);
   assert.ok(verifySignature('RSA-SHA256', signed, key, Buffer.from(signature, 'base64url')), 'the signature is right');
   return claims;
 }
 
-/** What an authenticator app shows at a time in seconds (RFC 6238: SHA-1, 6 digits, 30 s). */
-function oneTimePassword(secret, seconds) {
-  const step = Buffer.alloc(8);
-  step.writeBigUInt64BE(BigInt(Math.floor(seconds / 30)));
-  const mac = createHmac('sha1', fromBase32(secret)).update(step).digest();
-  const code = mac.readUInt32BE(mac.at(-1) & 15) & 0x7fffffff;
-  return String(code % 1_000_000).padStart(6, '0');
-}
-
-function fromBase32(text) {
-  const bits = [...text].map((c) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0')).join('');
-  return Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
-}
-
-/** The time to compute one-time passwords for, in seconds: OTP_TIME, or the clock. */
-function timeNow() {
-  return Number(variable('OTP_TIME') ?? Date.now() / 1000);
-}
-
-function offers(list, type) {
-  return list?.some((factor) => factor.type === type);
-}
-
 function shown({ accessToken, idToken, tokenType, expiresAt, scope }) {
   return { accessToken, idToken, tokenType, expiresAt, scope };
-}
-
-/** The error of a call that must fail. */
-async function failure(call) {
-  return call.then(() => assert.fail('this call must fail, and did not'), (error) => error);
 }

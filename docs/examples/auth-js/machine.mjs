@@ -8,13 +8,13 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { AuthClient, isMfaRequiredError } from '@auth0/auth0-auth-js';
-import { needed, play } from './environment.mjs';
+import { needed, play } from '../environment.mjs';
 
 const audience = needed('AUDIENCE');
 const person = { username: needed('USERNAME'), password: needed('PASSWORD') };
 const otp = needed('OTP');
 
-await play('machine', machine);
+await play(machine);
 
 async function machine() {
   const auth0 = new AuthClient({

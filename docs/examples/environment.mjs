@@ -1,4 +1,5 @@
-// What the examples have from outside: variables in, a line out.
+// What the examples for Node have from outside: variables in, a line out.
+import { basename } from 'node:path';
 
 /** A variable of the environment; a prefix keeps it from those that shells have. */
 export function variable(name) {
@@ -10,12 +11,18 @@ export function needed(name) {
   return variable(name) ?? stop(`set SALLYPORT_${name}; README.md says how`);
 }
 
+/** The step that the command line names. */
+export function chosen(steps) {
+  const [, program, name] = process.argv;
+  return steps[name] ?? stop(`usage: node ${basename(program)} ${Object.keys(steps).join('|')}`);
+}
+
 /** Prints what a step returns as JSON, or in a line what failed. */
-export async function play(name, step) {
+export async function play(step) {
   try {
     console.log(JSON.stringify(await step()));
   } catch (error) {
-    stop(`${name}: ${reasons(error).join(': ')}`);
+    stop(`${step.name}: ${reasons(error).join(': ')}`);
   }
 }
 
