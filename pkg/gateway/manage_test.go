@@ -2,7 +2,6 @@ package gateway_test
 
 import (
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -48,11 +47,6 @@ func TestManageAuthenticators(t *testing.T) {
 			w.Clock.Wind(30 * time.Second)
 			return token
 		}
-		remove := func(token, id string) gatewaytest.Reply {
-			t.Helper()
-			return w.Do(t, gatewaytest.Request{Method: http.MethodDelete, Header: gatewaytest.Bearer(token),
-				Path: "/mfa/authenticators/" + strings.ReplaceAll(id, "|", "%7C")})
-		}
 		token := manage(alice.Seed)
 		second := w.Associate(t, token, anOTP).Want(t, http.StatusOK, "")
 		seed, ids := second.Text("secret"), map[string]string{}
@@ -78,19 +72,19 @@ func TestManageAuthenticators(t *testing.T) {
 		w.Clock.Wind(30 * time.Second)
 
 		open := w.Login(t, "alice", gatewaytest.Password).Want(t, http.StatusForbidden, "mfa_required").Text("mfa_token")
-		remove(open, ids["otp"]).Want(t, http.StatusForbidden, "insufficient_scope")
-		remove(token, "totp|dev_0000000000000000").Want(t, http.StatusNotFound, "invalid_authenticator").Say(t, "Authenticator not found")
-		remove(token, ids["recovery-code"]).Want(t, http.StatusForbidden, "access_denied")
-		if r := remove(token, ids["otp"]); r.Status != http.StatusNoContent || r.Body != "" {
+		remove(t, w, open, ids["otp"]).Want(t, http.StatusForbidden, "insufficient_scope")
+		remove(t, w, token, "totp|dev_0000000000000000").Want(t, http.StatusNotFound, "invalid_authenticator").Say(t, "Authenticator not found")
+		remove(t, w, token, ids["recovery-code"]).Want(t, http.StatusForbidden, "access_denied")
+		if r := remove(t, w, token, ids["otp"]); r.Status != http.StatusNoContent || r.Body != "" {
 			t.Fatalf("%d %s", r.Status, r.Body)
 		}
-		remove(token, ids["otp"]).Want(t, http.StatusNotFound, "invalid_authenticator")
+		remove(t, w, token, ids["otp"]).Want(t, http.StatusNotFound, "invalid_authenticator")
 		w.OTP(t, open, w.Code(t, alice.Seed, 0)).Want(t, http.StatusForbidden, "invalid_grant")
 		w.OTP(t, open, w.Code(t, seed, 0)).Want(t, http.StatusOK, "")
 		w.Clock.Wind(30 * time.Second)
 
 		// With the last factor go the recovery codes.
-		remove(manage(seed), second.Text("id")).Want(t, http.StatusNoContent, "")
+		remove(t, w, manage(seed), second.Text("id")).Want(t, http.StatusNoContent, "")
 		w.Login(t, "alice", gatewaytest.Password).Want(t, http.StatusOK, "")
 		if again := w.Enroll(t, "alice"); again.Recovery == alice.Recovery {
 			t.Error("an old recovery code came back")
@@ -102,11 +96,6 @@ func TestManageAuthenticators(t *testing.T) {
 // proved, and at what others were shown.
 func TestManageEnds(t *testing.T) {
 	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
-		remove := func(token, id string) gatewaytest.Reply {
-			t.Helper()
-			return w.Do(t, gatewaytest.Request{Method: http.MethodDelete, Header: gatewaytest.Bearer(token),
-				Path: "/mfa/authenticators/" + strings.ReplaceAll(id, "|", "%7C")})
-		}
 		manage := func(user, seed string) string {
 			t.Helper()
 			first := w.Login(t, user, gatewaytest.Password, "audience", w.URL+"mfa/",
@@ -131,10 +120,10 @@ func TestManageEnds(t *testing.T) {
 		other := manage("alice", second.Text("secret"))
 		for _, row := range w.Authenticators(t, other).List {
 			if id, _ := row["id"].(string); row["type"] == "otp" && id != second.Text("id") {
-				remove(other, id).Want(t, http.StatusNoContent, "")
+				remove(t, w, other, id).Want(t, http.StatusNoContent, "")
 			}
 		}
-		remove(first, second.Text("id")).Want(t, http.StatusForbidden, "access_denied")
+		remove(t, w, first, second.Text("id")).Want(t, http.StatusForbidden, "access_denied")
 
 		// A password alone takes nothing away that somebody else was shown.
 		web := []string{"client_id", "web", "client_secret", gatewaytest.Secret}
@@ -143,8 +132,8 @@ func TestManageEnds(t *testing.T) {
 		made := w.Associate(t, mine, anOTP).Want(t, http.StatusOK, "")
 		weak := w.Login(t, "carol", gatewaytest.Password, "audience", w.URL+"mfa/").Want(t, http.StatusOK, "").Text("access_token")
 		own := w.Associate(t, weak, anOTP).Want(t, http.StatusOK, "")
-		remove(weak, made.Text("id")).Want(t, http.StatusForbidden, "access_denied")
-		remove(weak, own.Text("id")).Want(t, http.StatusNoContent, "")
+		remove(t, w, weak, made.Text("id")).Want(t, http.StatusForbidden, "access_denied")
+		remove(t, w, weak, own.Text("id")).Want(t, http.StatusNoContent, "")
 		w.Token(t, append(web, "grant_type", gatewaytest.GrantOTP, "mfa_token", mine, "otp", w.Code(t, made.Text("secret"), 0))...).Want(t, http.StatusOK, "")
 		codes, _ := made.JSON["recovery_codes"].([]any)
 		code, _ := codes[0].(string)

@@ -206,70 +206,8 @@ func TestChallenge(t *testing.T) {
 		refused(t, w.Form(t, "/mfa/challenge", "mfa_token", ask(t, w, "web", "alice"), "client_id", "web"), http.StatusUnauthorized, "invalid_client", "")
 		w.Form(t, "/mfa/challenge", with("web", "mfa_token", ask(t, w, "web", "alice"))...).Want(t, http.StatusOK, "")
 		// An access token is no mfa_token, not even the one for /mfa/.
-		refused(t, w.Challenge(t, manage(t, w, alice, "")), http.StatusForbidden, "invalid_grant", malformedToken)
+		refused(t, w.Challenge(t, manage(t, w, "alice", alice, "")), http.StatusForbidden, "invalid_grant", malformedToken)
 		refused(t, w.FormWith(t, "/mfa/challenge", gatewaytest.Bearer(token), "client_id", "spa"), http.StatusBadRequest, "invalid_request",
 			"Missing required parameter: mfa_token")
-	})
-}
-
-// manage gets alice an access token for /mfa/ and winds the clock one step.
-func manage(t *testing.T, w *gatewaytest.World, alice gatewaytest.Enrolled, scope string) string {
-	t.Helper()
-	token := ask(t, w, "spa", "alice", "audience", w.URL+"mfa/", "scope", scope)
-	r := w.OTP(t, token, w.Code(t, alice.Seed, 0)).Want(t, http.StatusOK, "")
-	w.Clock.Wind(30 * time.Second)
-	return r.Text("access_token")
-}
-
-// Section 4.1: who may call what, and the answers to bearer tokens that may not.
-func TestBearer(t *testing.T) {
-	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
-		alice := w.Enroll(t, "alice")
-		both := func(header map[string]string) []gatewaytest.Reply {
-			return []gatewaytest.Reply{
-				w.Do(t, gatewaytest.Request{Method: http.MethodGet, Path: "/mfa/authenticators", Header: header}),
-				w.Do(t, gatewaytest.Request{Method: http.MethodPost, Path: "/mfa/associate", ContentType: "application/json",
-					Body: `{"authenticator_types":["otp"]}`, Header: header}),
-			}
-		}
-		used := ask(t, w, "spa", "alice")
-		w.OTP(t, used, w.Code(t, alice.Seed, 0)).Want(t, http.StatusOK, "")
-		w.Clock.Wind(30 * time.Second)
-		for _, header := range []map[string]string{nil, basic("web", gatewaytest.Secret), {"Authorization": "Bearer"}, {"Authorization": "Bearer "},
-			gatewaytest.Bearer("garbage"), gatewaytest.Bearer("a.b.c"), gatewaytest.Bearer(used), gatewaytest.Bearer(alice.Tokens.Text("access_token")),
-			gatewaytest.Bearer(alice.Tokens.Text("id_token")), gatewaytest.Bearer(alice.Tokens.Text("refresh_token"))} {
-			for _, r := range both(header) {
-				refused(t, r, http.StatusUnauthorized, "invalid_grant", badBearer)
-			}
-		}
-
-		// The token for /mfa/: each scope opens its own door, for ten minutes.
-		reader, enroller, all := manage(t, w, alice, "read:authenticators"), manage(t, w, alice, "enroll"), manage(t, w, alice, "")
-		refused(t, w.Associate(t, reader, anOTP), http.StatusForbidden, "insufficient_scope", "Insufficient scope, expected: enroll")
-		refused(t, w.Authenticators(t, enroller), http.StatusForbidden, "insufficient_scope", "Insufficient scope, expected: read:authenticators")
-		second := w.Associate(t, enroller, anOTP).Want(t, http.StatusOK, "")
-		if !second.Has("authenticator_type", "secret", "barcode_uri", "id") {
-			t.Errorf("members of %s", second.Body)
-		}
-		for _, token := range []string{reader, all} {
-			if got := strings.Join(rows(t, w.Authenticators(t, token)), ", "); got != "otp, otp active, recovery-code active" {
-				t.Errorf("rows %s", got)
-			}
-		}
-		// Its seed alone logs nobody in.
-		login := ask(t, w, "spa", "alice")
-		refused(t, w.OTP(t, login, w.Code(t, second.Text("secret"), 0)), http.StatusForbidden, "invalid_grant", invalidOTP)
-
-		w.Clock.Wind(10*time.Minute - time.Second)
-		for _, r := range both(gatewaytest.Bearer(reader)) {
-			refused(t, r, http.StatusUnauthorized, "invalid_grant", badBearer)
-		}
-		if got := rows(t, w.Authenticators(t, login)); len(got) != 2 {
-			t.Errorf("rows %v at the end of an mfa_token's life", got)
-		}
-		w.Clock.Wind(time.Second)
-		for _, r := range both(gatewaytest.Bearer(login)) {
-			refused(t, r, http.StatusUnauthorized, "expired_token", expiredToken)
-		}
 	})
 }

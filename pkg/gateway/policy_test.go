@@ -150,7 +150,7 @@ func TestTokens(t *testing.T) {
 			t.Error("two logins share their session or their token id")
 		}
 		w.Clock.Wind(30 * time.Second)
-		equal(t, claims(t, w, manage(t, w, alice, ""), "at+jwt"), map[string]any{"aud": w.URL + "mfa/", "exp": now + 30 + 600})
+		equal(t, claims(t, w, manage(t, w, "alice", alice, ""), "at+jwt"), map[string]any{"aud": w.URL + "mfa/", "exp": now + 30 + 600})
 		// A token that was changed, or is of the other kind, does not verify.
 		keys := w.Do(t, gatewaytest.Request{Method: http.MethodGet, Path: "/.well-known/jwks.json"})
 		var none map[string]any
