@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -241,5 +242,14 @@ func TestCatalogueConfirm(t *testing.T) {
 		seed = w.Associate(t, enroller, anOTP).Want(t, http.StatusOK, "").Text("secret")
 		w.Clock.Wind(2 * time.Minute)
 		malformed(w.OTP(t, enroller, w.Code(t, seed, 0)))
+
+		// Confirmed, it may narrow what the token was good for, as every MFA grant may.
+		enroller = manage(t, w, "alice", alice, "enroll read:authenticators")
+		seed = w.Associate(t, enroller, anOTP).Want(t, http.StatusOK, "").Text("secret")
+		done := w.OTP(t, enroller, w.Code(t, seed, 0), "audience", w.URL+"mfa", "scope", "enroll").Want(t, http.StatusOK, "")
+		if scope := strings.Fields(done.Text("scope")); !slices.Equal(scope, []string{"enroll"}) {
+			t.Errorf("scope %q", scope)
+		}
+		malformed(w.OTP(t, enroller, w.Code(t, seed, 1)))
 	})
 }

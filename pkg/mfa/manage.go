@@ -37,7 +37,7 @@ func (v *Verifier) Confirm(ctx context.Context, c Credential, a Attempt) (Cleara
 	// is neither stronger nor longer good than the token that it was asked for with.
 	scopes := slices.DeleteFunc(slices.Clone(c.Scopes), func(s string) bool { return s == "offline_access" })
 	l := Login{Subject: c.Subject, Client: c.Client, Origin: FromManagement, Grant: a.Grant, Address: a.Address,
-		Scopes: scopes, Audience: c.Audience, Session: c.Session.ID, Proofs: c.Session.Proofs, Until: c.ExpiresAt}
+		Scopes: a.narrow(scopes), Audience: c.Audience, Session: c.Session.ID, Proofs: c.Session.Proofs, Until: c.ExpiresAt}
 	proved, verified, err := try(ctx, factor, tried, a.Proof)
 	if err != nil {
 		return Clearance{}, v.refuse(ctx, l, a, tried, err)

@@ -98,6 +98,14 @@ type Attempt struct {
 	Address  string
 }
 
+// narrow is what is left of scopes.
+func (a Attempt) narrow(scopes []string) []string {
+	if a.Scopes == nil {
+		return scopes
+	}
+	return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return !slices.Contains(a.Scopes, s) })
+}
+
 // Verify judges a proof of the second factor. A wrong one is counted durably before
 // Verify returns; a right one is used up when the clearance is issued.
 func (v *Verifier) Verify(ctx context.Context, a Attempt) (Clearance, error) {
@@ -270,9 +278,7 @@ func (v *Verifier) clear(t Transaction, a Attempt, proved Authenticator, got Ver
 	l := t.Login
 	l.Grant, l.Address = a.Grant, a.Address
 	l.Proofs = append(slices.Clone(l.Proofs), record.Proof{Methods: got.Methods, Authenticator: proved.ID, At: v.now()})
-	if a.Scopes != nil {
-		l.Scopes = slices.DeleteFunc(slices.Clone(l.Scopes), func(s string) bool { return !slices.Contains(a.Scopes, s) })
-	}
+	l.Scopes = a.narrow(l.Scopes)
 	l.Until = time.Time{} // what bounds a token in hand does not bound a new proof
 	consumes := []record.Consumption{record.Redemption{Kind: "mfa_token", Hash: t.ID, ExpiresAt: t.ExpiresAt}}
 	if l.Rotates != nil {
