@@ -68,6 +68,15 @@ func clientVariables(prefix, client string) []string {
 	return []string{prefix + "CLIENT_ID=" + pairs[1], prefix + "CLIENT_SECRET=" + pairs[3]}
 }
 
+// asDesk makes the example the confidential client that asks for a second factor who has
+// one, with refresh tokens.
+func (e *example) asDesk(t *testing.T) {
+	t.Helper()
+	const grants = "    grants: [password, password-realm, mfa]\n    mfa: enrolled\n"
+	e.world.Restart(t, grants, strings.Replace(grants, "mfa]", "refresh_token, mfa]", 1))
+	e.env = append(e.env, clientVariables("SALLYPORT_", "desk")...)
+}
+
 // play runs a step, given as program and arguments, with further variables, and returns
 // the line of JSON that it prints.
 func (e example) play(t *testing.T, step string, more ...string) map[string]any {

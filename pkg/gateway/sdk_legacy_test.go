@@ -22,7 +22,7 @@ import (
 // with the keys that it fetches by itself.
 func TestLegacyNodeClient(t *testing.T) {
 	eachExample(t, "auth0-legacy", func(t *testing.T, e example) {
-		e.env = append(e.env, clientVariables("SALLYPORT_", "desk")...)
+		e.asDesk(t)
 		w := e.world
 		const keys = "route=/.well-known/jwks.json"
 		if strings.Contains(w.Log.String(), keys) {
@@ -45,8 +45,9 @@ func TestLegacyNodeClient(t *testing.T) {
 func TestLegacyNodeClientRefusesAForgery(t *testing.T) {
 	folder, ca, port := installed(t, "auth0-legacy"), newAuthority(t), freePort(t)
 	w := gatewaytest.New(t, gatewaytest.SQLite(), "public_url: https://localhost:"+port+"/")
-	e := example{folder, w, append([]string{"SALLYPORT_DOMAIN=localhost:" + port, "NODE_EXTRA_CA_CERTS=" + ca.authority,
-		"SALLYPORT_USERNAME=carol", "SALLYPORT_PASSWORD=" + gatewaytest.Password}, clientVariables("SALLYPORT_", "desk")...)}
+	e := example{folder, w, []string{"SALLYPORT_DOMAIN=localhost:" + port, "NODE_EXTRA_CA_CERTS=" + ca.authority,
+		"SALLYPORT_USERNAME=carol", "SALLYPORT_PASSWORD=" + gatewaytest.Password}}
+	e.asDesk(t)
 
 	var forging atomic.Bool
 	proxy := &httputil.ReverseProxy{

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sallyport/sallyport/pkg/record"
 )
 
 // Checks A1, A2 and A6 with the official client for Node.
@@ -53,6 +55,20 @@ func TestOfficialNodeClientIsRefused(t *testing.T) {
 		token := text(t, e.play(t, "refusals.mjs now"), "mfaToken")
 		e.world.Clock.Wind(10 * time.Minute)
 		e.play(t, "refusals.mjs expired", "SALLYPORT_MFA_TOKEN="+token)
+	})
+}
+
+// Check A10: a refresh asks for the second factor that its user has set up since, and the
+// old refresh token is good until then and dead afterwards.
+func TestOfficialNodeClientRefreshes(t *testing.T) {
+	eachExample(t, "auth-js", func(t *testing.T, e example) {
+		e.asDesk(t)
+		e.env = append(e.env, "SALLYPORT_USERNAME=carol")
+		token := text(t, e.play(t, "refresh.mjs login"), "refreshToken")
+		carol := e.world.Enroll(t, "carol")
+		done := e.play(t, "refresh.mjs refresh", "SALLYPORT_REFRESH_TOKEN="+token, "SALLYPORT_SECRET="+carol.Seed)
+		proved, _ := done["claims"].(map[string]any)
+		equal(t, proved, map[string]any{"sub": "auth0|carol", "amr": []any{"pwd", "otp", "mfa"}, "acr": record.MultiFactor})
 	})
 }
 

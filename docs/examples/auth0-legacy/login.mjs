@@ -1,7 +1,7 @@
 // A login at a realm with the older official Auth0 client for Node (auth0/legacy). It
 // fetches the gateway's keys by itself and verifies the ID token with them.
 //
-//   node login.mjs tokens    password, tokens, userinfo
+//   node login.mjs tokens    password, tokens, userinfo, a refresh, revocation
 //   node login.mjs asked     the same for somebody who has a second factor
 //
 // Each prints one line of JSON and ends with 0, or says what was not as expected and ends
@@ -13,7 +13,7 @@ import { chosen, needed, play } from '../environment.mjs';
 const step = chosen({ tokens, asked });
 const domain = needed('DOMAIN');
 const realm = 'Username-Password-Authentication';
-const user = { username: needed('USERNAME'), password: needed('PASSWORD'), scope: 'openid profile' };
+const user = { username: needed('USERNAME'), password: needed('PASSWORD'), scope: 'openid profile offline_access' };
 const { oauth } = new AuthenticationClient({ domain, clientId: needed('CLIENT_ID'), clientSecret: needed('CLIENT_SECRET') });
 
 await play(step);
@@ -27,6 +27,11 @@ async function tokens() {
   assert.equal(data.token_type, 'Bearer');
   assert.ok(data.id_token, 'an ID token was issued');
   const { data: claims } = await new UserInfoClient({ domain }).getUserInfo(data.access_token);
+
+  const { data: next } = await oauth.refreshTokenGrant({ refresh_token: data.refresh_token });
+  assert.ok(next.id_token && next.refresh_token, 'a refresh gives an ID token, too, and the next refresh token');
+  await oauth.revokeRefreshToken({ token: next.refresh_token });
+  await refused(oauth.refreshTokenGrant({ refresh_token: next.refresh_token }), 403, 'invalid_grant', 'Unknown or invalid refresh token.');
   return { idToken: data.id_token, claims };
 }
 
