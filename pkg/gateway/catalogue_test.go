@@ -115,15 +115,18 @@ func TestCatalogueRequest(t *testing.T) {
 		}
 		missing(t, w.Token(t, with("spa", "grant_type", gatewaytest.GrantOTP, "otp", "123456")...), "mfa_token")
 		missing(t, w.Token(t, with("spa", "grant_type", gatewaytest.GrantRecovery, "recovery_code", "x")...), "mfa_token")
+		missing(t, w.Token(t, with("spa", "grant_type", "refresh_token")...), "refresh_token")
+		missing(t, w.Token(t, with("spa", "grant_type", "mfa_token")...), "access_token")
 		missing(t, w.Challenge(t, ""), "mfa_token")
 
-		unknown := []string{"nonsense", "password mfa-otp", "mfa-", "mfa-otp ", "PASSWORD", "CLIENT_CREDENTIALS", "refresh_token", "mfa-oob",
+		unknown := []string{"nonsense", "password mfa-otp", "mfa-", "mfa-otp ", "PASSWORD", "CLIENT_CREDENTIALS", "REFRESH_TOKEN", "mfa-oob",
 			"http://auth0.com/oauth/grant-type/mfa-oob", "urn:ietf:params:oauth:grant-type:token-exchange"}
 		for _, grant := range unknown {
 			refused(t, w.Token(t, with("web", "grant_type", grant)...), http.StatusBadRequest, "unsupported_grant_type", "")
 		}
 		denied := [][2]string{{"legacy", gatewaytest.GrantOTP}, {"legacy", "mfa-otp"}, {"legacy", gatewaytest.GrantRecovery},
-			{"legacy", gatewaytest.GrantRealm}, {"service", "password"}, {"service", "mfa-recovery-code"}}
+			{"legacy", gatewaytest.GrantRealm}, {"service", "password"}, {"service", "mfa-recovery-code"},
+			{"legacy", "mfa_token"}, {"desk", "refresh_token"}, {"service", "refresh_token"}, {"service", "mfa_token"}}
 		for _, c := range denied {
 			refused(t, w.Token(t, with(c[0], "grant_type", c[1])...), http.StatusForbidden, "unauthorized_client",
 				"Grant type '"+c[1]+"' not allowed for the client.")

@@ -191,7 +191,7 @@ func TestDiscovery(t *testing.T) {
 			"issuer": w.URL, "token_endpoint": w.URL + "oauth/token", "userinfo_endpoint": w.URL + "userinfo",
 			"jwks_uri": w.URL + ".well-known/jwks.json", "mfa_challenge_endpoint": w.URL + "mfa/challenge",
 			"revocation_endpoint": w.URL + "oauth/revoke", "introspection_endpoint": w.URL + "oauth/introspect",
-			"grant_types_supported":                            []any{"password", gatewaytest.GrantRealm, gatewaytest.GrantOTP, gatewaytest.GrantRecovery, "client_credentials"},
+			"grant_types_supported":                            []any{"password", gatewaytest.GrantRealm, gatewaytest.GrantOTP, gatewaytest.GrantRecovery, "refresh_token", "mfa_token", "client_credentials"},
 			"token_endpoint_auth_methods_supported":            []any{"client_secret_basic", "client_secret_post", "private_key_jwt", "none"},
 			"token_endpoint_auth_signing_alg_values_supported": []any{"ES256", "RS256"},
 			"id_token_signing_alg_values_supported":            []any{"RS256"}, "subject_types_supported": []any{"public"},
