@@ -13,13 +13,16 @@ import (
 	"github.com/sallyport/sallyport/pkg/record"
 )
 
-// Checks A1, A2 and A6 with the official client for Node.
+// Checks A1, A2 and A6 with the official client for Node, and the end of a token.
 func TestOfficialNodeClient(t *testing.T) {
 	eachExample(t, "auth-js", func(t *testing.T, e example) {
 		enrolled := e.play(t, "login.mjs enroll")
 		seed, code := text(t, enrolled, "secret"), text(t, enrolled, "recoveryCode")
 		e.world.Clock.Wind(30 * time.Second)
-		e.play(t, "login.mjs login", "SALLYPORT_SECRET="+seed)
+		done := e.play(t, "login.mjs login", "SALLYPORT_SECRET="+seed)
+		ended := e.play(t, "login.mjs logout", "SALLYPORT_ACCESS_TOKEN="+text(t, done, "accessToken"))
+		who, _ := ended["claims"].(map[string]any)
+		equal(t, who, map[string]any{"sub": "auth0|alice", "name": "Alice Example"})
 		if again := text(t, e.play(t, "login.mjs recovery", "SALLYPORT_RECOVERY_CODE="+code), "recoveryCode"); again == code {
 			t.Error("the recovery code was not replaced")
 		}
@@ -105,8 +108,8 @@ func TestExamplesFailInALine(t *testing.T) {
 		step string
 		env  []string
 	}{
-		"usage: node login.mjs enroll|login|recovery\n": {"login.mjs", nil},
-		"set SALLYPORT_DOMAIN; README.md says how\n":    {"login.mjs enroll", nil},
+		"usage: node login.mjs enroll|login|recovery|logout\n": {"login.mjs", nil},
+		"set SALLYPORT_DOMAIN; README.md says how\n":           {"login.mjs enroll", nil},
 		"enroll: fetch failed: ": {"login.mjs enroll", append(clientVariables("SALLYPORT_", "web"),
 			"SALLYPORT_DOMAIN=localhost:"+freePort(t), "SALLYPORT_USERNAME=alice", "SALLYPORT_PASSWORD=x")},
 	} {

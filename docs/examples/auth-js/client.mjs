@@ -38,6 +38,6 @@ export function offers(list, type) {
 }
 
 /** The error of a call that must fail. */
-async function failure(call) {
+export async function failure(call) {
   return call.then(() => assert.fail('this call must fail, and did not'), (error) => error);
 }

@@ -3,16 +3,17 @@
 //   node login.mjs enroll     password, set up an authenticator app, tokens
 //   node login.mjs login      password, one-time password, tokens
 //   node login.mjs recovery   password, recovery code, tokens and the next recovery code
+//   node login.mjs logout     what an access token opens, and its end
 //
 // Each prints one line of JSON and ends with 0, or says what was not as expected and ends
 // with 1. README.md lists the variables they take, each with SALLYPORT_ before its name.
 import assert from 'node:assert/strict';
 import { createPublicKey, verify as verifySignature } from 'node:crypto';
 import { oneTimePassword } from './authenticator.mjs';
-import { asksForMore, connect, offers, person, refused } from './client.mjs';
+import { asksForMore, connect, failure, offers, person, refused } from './client.mjs';
 import { chosen, needed, play, variable } from '../environment.mjs';
 
-const step = chosen({ enroll, login, recovery });
+const step = chosen({ enroll, login, recovery, logout });
 const auth0 = connect();
 const user = person();
 
@@ -71,6 +72,17 @@ async function recovery() {
   await expectRefusal({ factorType: 'recovery-code', recoveryCode: old, mfaToken: again.mfaToken },
     'MFA Authorization rejected.');
   return recover(next.recoveryCode, again.mfaToken);
+}
+
+/** Revokes the access token that another step printed. */
+async function logout() {
+  const accessToken = needed('ACCESS_TOKEN');
+  const claims = await auth0.getUserInfo({ accessToken });
+  await auth0.revokeToken({ token: accessToken });
+  await auth0.revokeToken({ token: accessToken }); // that it is over already is what the caller wants
+  const refusal = await failure(auth0.getUserInfo({ accessToken }));
+  assert.equal(refusal.statusCode, 401);
+  return { claims };
 }
 
 async function recover(recoveryCode, mfaToken) {
