@@ -128,12 +128,17 @@ func TestCatalogueWhoMayCallWhat(t *testing.T) {
 			}
 			refused(t, w.Challenge(t, token), http.StatusForbidden, "invalid_grant", malformedToken)
 		}
+		// The audience is known without its slash as well, and is the same (4.1).
+		bare := w.OTP(t, ask(t, w, "spa", "alice", "audience", w.URL+"mfa", "scope", "enroll"), w.Code(t, alice.Seed, 0)).Want(t, http.StatusOK, "")
+		equal(t, claims(t, w, bare.Text("access_token"), "at+jwt"), map[string]any{"aud": w.URL + "mfa/", "scope": "enroll"})
+		knock(associate, bare.Text("access_token")).Want(t, http.StatusOK, "")
+		w.Clock.Wind(30 * time.Second)
 		all := manage(t, w, "alice", alice, "")
 		second := knock(associate, all).Want(t, http.StatusOK, "")
 		if !second.Has("authenticator_type", "secret", "barcode_uri", "id") {
 			t.Errorf("members of %s", second.Body)
 		}
-		if got := strings.Join(rows(t, knock(list, all)), ", "); got != "otp, otp, otp active, recovery-code active" {
+		if got := strings.Join(rows(t, knock(list, all)), ", "); got != "otp, otp, otp, otp active, recovery-code active" {
 			t.Errorf("rows %s", got)
 		}
 		// The seed that waits logs nobody in.

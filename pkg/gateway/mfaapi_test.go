@@ -145,6 +145,7 @@ func TestAssociateRefuses(t *testing.T) {
 		}
 		refused(t, associate(map[string]any{"authenticator_types": []string{"oob"}, "oob_channels": []string{"sms"}, "phone_number": "+4915550100042"}),
 			http.StatusBadRequest, "unsupported_challenge_type", "")
+		refused(t, associate(map[string]any{"authenticator_types": "oob", "oob_channels": "email"}), http.StatusBadRequest, "unsupported_challenge_type", "")
 		refused(t, associate(map[string]any{"authenticator_types": []string{"otp", "oob"}}), http.StatusBadRequest, "invalid_request", "")
 		if got := rows(t, w.Authenticators(t, token)); len(got) != 0 {
 			t.Errorf("refused requests left rows %v", got)
