@@ -14,13 +14,16 @@ const step = chosen({ tokens, asked });
 const domain = needed('DOMAIN');
 const realm = 'Username-Password-Authentication';
 const user = { username: needed('USERNAME'), password: needed('PASSWORD'), scope: 'openid profile offline_access' };
-const { oauth } = new AuthenticationClient({ domain, clientId: needed('CLIENT_ID'), clientSecret: needed('CLIENT_SECRET') });
+const { oauth } = new AuthenticationClient({
+  domain, clientId: needed('CLIENT_ID'), clientSecret: needed('CLIENT_SECRET'),
+});
 
 await play(step);
 
 /** Logs in; what comes back has been verified, signature and claims. */
 async function tokens() {
-  await refused(oauth.passwordGrant({ ...user, realm, password: 'not this one' }), 403, 'invalid_grant', 'Wrong email or password.');
+  await refused(oauth.passwordGrant({ ...user, realm, password: 'not this one' }),
+    403, 'invalid_grant', 'Wrong email or password.');
   await refused(oauth.passwordGrant({ ...user, realm: 'employees' }), 400, 'invalid_request');
 
   const { data } = await oauth.passwordGrant({ ...user, realm });
@@ -31,13 +34,15 @@ async function tokens() {
   const { data: next } = await oauth.refreshTokenGrant({ refresh_token: data.refresh_token });
   assert.ok(next.id_token && next.refresh_token, 'a refresh gives an ID token, too, and the next refresh token');
   await oauth.revokeRefreshToken({ token: next.refresh_token });
-  await refused(oauth.refreshTokenGrant({ refresh_token: next.refresh_token }), 403, 'invalid_grant', 'Unknown or invalid refresh token.');
+  await refused(oauth.refreshTokenGrant({ refresh_token: next.refresh_token }),
+    403, 'invalid_grant', 'Unknown or invalid refresh token.');
   return { idToken: data.id_token, claims };
 }
 
 /** This library knows nothing of second factors, but it hands over what the gateway says. */
 async function asked() {
-  const refusal = await refused(oauth.passwordGrant({ ...user, realm }), 403, 'mfa_required', 'Multifactor authentication required');
+  const refusal = await refused(oauth.passwordGrant({ ...user, realm }),
+    403, 'mfa_required', 'Multifactor authentication required');
   const { mfa_token: mfaToken, mfa_requirements: requirements } = JSON.parse(refusal.body);
   assert.ok(mfaToken);
   return { mfaToken, requirements };
