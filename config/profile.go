@@ -48,6 +48,8 @@ var table = []row{
 	{"lifetimes.access_token", [4]string{"24h", "15m", "15m", "5m"}, atMost, []Profile{Strict}, "a stolen access token works until it expires"},
 	{"tokens.dialect", [4]string{DialectAuth0, DialectRFC9068, DialectRFC9068, DialectRFC9068}, just, []Profile{Strict}, "tokens of the other form cannot be told from ID tokens by their type"},
 	{"tokens.amr", [4]string{"off", "on", "on", "on"}, just, []Profile{NIST, Strict}, "an API must be able to see how its caller authenticated"},
+	{"throttle.daily_attempts", [4]string{"240", "25", "25", "10"}, atMost, []Profile{Recommended, NIST, Strict}, "who knows the password must not guess a code with more than 1 in 10,000 in a day"},
+	{"throttle.disable_after", [4]string{"100", "100", "100", "20"}, atMost, []Profile{Strict}, "an authenticator that is guessed at must not be guessed at for long"},
 	{"otp.skew", [4]string{"1", "1", "1", "0"}, just, []Profile{Strict}, "a one-time password is good for 30 seconds at most"},
 	{"recovery.codes", [4]string{"1", "1", "1", "10"}, just, []Profile{Strict}, "codes that are used up must be replaced by a person, not by themselves"},
 	{"passwords.min_length", [4]string{"8", "15", "15", "15"}, atLeast, []Profile{Strict}, "a password may have to stand alone"},

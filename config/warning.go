@@ -17,7 +17,6 @@ const notServed = "valid, but not served by this version: "
 var unserved = []struct{ path, text string }{
 	{"dialects", "these faces are not served yet"},
 	{"lifetimes.oob_code", "no out-of-band factor is served yet"},
-	{"throttle.free_attempts", "failures are counted, but nobody waits yet"},
 	{"delivery.email", "no mail is sent yet"},
 	{"delivery.sms", "no text message is sent yet"},
 	{"delivery.voice", "nobody is called yet"},

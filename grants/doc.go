@@ -14,6 +14,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
+	"github.com/sallyport/sallyport/pkg/throttle"
 )
 
 // Issuer makes the tokens of a clearance and commits them with everything that the
@@ -26,8 +27,10 @@ type Issuer interface {
 type Options struct {
 	Registry record.Registry
 	Users    identity.Verifier
-	Verifier *mfa.Verifier
-	Issuer   Issuer
+	// Passwords limits wrong ones.
+	Passwords *throttle.Passwords
+	Verifier  *mfa.Verifier
+	Issuer    Issuer
 	// Manage reads an access token for /mfa/ that may enroll; what it associated it may
 	// confirm in the place of an mfa_token. Nil where there are no such tokens; then their
 	// audience is unknown.

@@ -68,6 +68,7 @@ var catalogue = map[fault.Kind]row{
 	fault.UnknownFactor:       {http.StatusBadRequest, "unsupported_challenge_type", "No such factor or channel is enabled."},
 	fault.NotRemovable:        {http.StatusForbidden, "access_denied", "This authenticator cannot be removed in this way."},
 	fault.NoAuthenticator:     {http.StatusNotFound, "invalid_authenticator", "Authenticator not found"},
+	fault.TooManyFailures:     {http.StatusTooManyRequests, "too_many_attempts", "Too many failed codes. Wait for some minutes before retrying."},
 	fault.TooManyAttempts:     {http.StatusTooManyRequests, "too_many_attempts", "Too many attempts. Wait for some minutes before retrying."},
 
 	fault.NoBearer:          {http.StatusUnauthorized, "invalid_grant", "The mfa_token provided is invalid. Try getting a new token."},

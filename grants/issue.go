@@ -6,8 +6,6 @@ import (
 
 	"github.com/ory/fosite"
 
-	"github.com/sallyport/sallyport/pkg/audit"
-	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/record"
 )
 
@@ -66,21 +64,4 @@ func answer(out fosite.AccessResponder, tokens record.Tokens) {
 	if !tokens.Refresh.Empty() {
 		out.SetExtra("refresh_token", tokens.Refresh.Reveal())
 	}
-}
-
-// refused records a first factor that did not hold, and whose it was if somebody was
-// named. The answer does not tell an unknown user from a wrong password (R24).
-func (i issuing) refused(ctx context.Context, r request, subject string, cause error) error {
-	kind := fault.Of(cause)
-	if kind != fault.WrongPassword && kind != fault.UserBlocked {
-		return cause
-	}
-	err := i.Verifier.Audit.Append(ctx, audit.Event{
-		At: i.Verifier.Now().UTC(), Type: audit.PasswordRefused, Reason: kind.Error(),
-		Subject: subject, Client: r.client.ID, Grant: r.grant, Address: r.session.Address,
-	})
-	if err != nil {
-		return fault.Because(fault.Unavailable, err)
-	}
-	return cause
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,7 +48,9 @@ type house struct {
 	authenticators []mfa.Authenticator
 	transactions   map[string]mfa.Transaction
 	events         []audit.Event
-	failures       []throttle.Failure
+	attempts       []throttle.Attempt
+	passwords      []throttle.Bucket // filled
+	full           map[string]time.Time
 	asked          []identity.Credentials
 	blocked        bool
 	auditDown      error
@@ -89,8 +92,22 @@ func (h *house) EndTransaction(_ context.Context, id string) error {
 	return nil
 }
 
-func (h *house) CountFailure(_ context.Context, f throttle.Failure) error {
-	h.failures = append(h.failures, f)
+func (h *house) Attempt(_ context.Context, a throttle.Attempt, _ throttle.Limits) error {
+	h.attempts = append(h.attempts, a)
+	return nil
+}
+
+func (h *house) Buckets(context.Context, []throttle.Bucket) (map[string]time.Time, error) {
+	return h.full, nil
+}
+
+func (h *house) Fill(ctx context.Context, all []throttle.Bucket, _ time.Time, e audit.Event) error {
+	h.passwords = append(h.passwords, all...)
+	return h.Append(ctx, e)
+}
+
+func (h *house) Drain(_ context.Context, b throttle.Bucket) error {
+	delete(h.full, b.Name)
 	return nil
 }
 
@@ -130,11 +147,13 @@ func build(t *testing.T) (*house, *Password, *MFA) {
 		t.Fatal(err)
 	}
 	h := &house{registry: tenant(), transactions: map[string]mfa.Transaction{}}
-	o := Options{Registry: h, Users: h, Issuer: h, Manage: noManage, URL: issuer, Verifier: mfa.NewVerifier(mfa.Options{
-		Factors: []mfa.Factor{factor("otp")}, Authenticators: h, Transactions: h, Failures: h, Audit: h,
-		Handles: &mfa.Handles{Ring: ring, Random: rand.Reader}, Lifetime: 10 * time.Minute, Requirements: true,
-		Now: func() time.Time { return noon },
-	})}
+	now := func() time.Time { return noon }
+	o := Options{Registry: h, Users: h, Issuer: h, Manage: noManage,
+		Passwords: &throttle.Passwords{Store: h, User: 10, Address: 100, Now: now}, URL: issuer, Verifier: mfa.NewVerifier(mfa.Options{
+			Factors: []mfa.Factor{factor("otp")}, Authenticators: h, Transactions: h, Limiter: h, Audit: h,
+			Handles: &mfa.Handles{Ring: ring, Random: rand.Reader}, Lifetime: 10 * time.Minute, Requirements: true,
+			Now: now,
+		})}
 	return h, NewPassword(o), NewMFA(o)
 }
 
@@ -332,8 +351,9 @@ func TestMFAGrantRefused(t *testing.T) {
 			if fault.Of(err) != c.want || got != nil || len(h.issued) > 0 {
 				t.Fatalf("got %v %v, want %v", got, err, c.want)
 			}
-			if (len(h.failures) == 1) != c.counts {
-				t.Errorf("%d failures were counted", len(h.failures))
+			wrong := slices.DeleteFunc(h.attempts, func(a throttle.Attempt) bool { return !a.Wrong })
+			if (len(wrong) == 1) != c.counts {
+				t.Errorf("%d failures were counted", len(wrong))
 			}
 			if len(h.transactions) != 1 {
 				t.Error("a refusal ended the transaction")

@@ -6,10 +6,12 @@ import (
 
 	"github.com/ory/fosite"
 
+	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/record"
+	"github.com/sallyport/sallyport/pkg/throttle"
 )
 
 // extension begins the grant types that are Auth0's own.
@@ -64,9 +66,9 @@ func (p *Password) HandleTokenEndpointRequest(ctx context.Context, ar fosite.Acc
 	if err != nil {
 		return err
 	}
-	who, err := p.Users.Verify(ctx, c)
+	who, err := p.authenticate(ctx, r, c)
 	if err != nil {
-		return p.refused(ctx, r, who.User.ID, err)
+		return err
 	}
 	r.session.clearance, err = p.Verifier.Begin(ctx, mfa.Login{
 		Subject:  who.User.ID,
@@ -79,6 +81,42 @@ func (p *Password) HandleTokenEndpointRequest(ctx context.Context, ar fosite.Acc
 		Address:  r.session.Address,
 	}, w.demand)
 	return err
+}
+
+// authenticate checks the password, unless too many were wrong; the right one gets no
+// further than a wrong one then. What did not hold is recorded, and whose it was if
+// somebody was named. The answer does not tell an unknown user from a wrong password
+// (R24).
+func (p *Password) authenticate(ctx context.Context, r request, c identity.Credentials) (identity.Identity, error) {
+	username, ok := identity.Normalize(c.Username)
+	if !ok {
+		username = c.Username // names nobody
+	}
+	t := throttle.Try{Username: username, Address: r.session.Address}
+	if err := p.Passwords.Allow(ctx, t); err != nil {
+		return identity.Identity{}, err
+	}
+	who, err := p.Users.Verify(ctx, c)
+	if err == nil {
+		return who, p.Passwords.Right(ctx, t)
+	}
+	kind := fault.Of(err)
+	e := audit.Event{At: p.Verifier.Now().UTC(), Type: audit.PasswordRefused, Reason: kind.Error(),
+		Subject: who.User.ID, Client: r.client.ID, Grant: r.grant, Address: r.session.Address}
+	var other error
+	switch kind {
+	case fault.WrongPassword:
+		other = p.Passwords.Wrong(ctx, t, e)
+	case fault.UserBlocked:
+		if other = p.Passwords.Right(ctx, t); other == nil {
+			other = fault.Because(fault.Unavailable, p.Verifier.Audit.Append(ctx, e))
+		}
+	default:
+	}
+	if other != nil {
+		return identity.Identity{}, other
+	}
+	return identity.Identity{}, err
 }
 
 // credentials reads user name, password and realm. The realm is honored on both

@@ -23,6 +23,7 @@ const (
 	PasswordRefused Type = "password.refused"
 	FactorDemanded  Type = "factor.demanded" // the first factor held, mfa_required was answered
 	FactorRefused   Type = "factor.refused"
+	Disabled        Type = "authenticator.disabled" // by too many wrong proofs
 	Associated      Type = "authenticator.associated"
 	Removed         Type = "authenticator.removed"
 	UserChanged     Type = "user.changed"

@@ -75,7 +75,8 @@ const (
 	UnknownFactor       Kind = "unknown_factor"       // no factor or channel of that name is served
 	NoAuthenticator     Kind = "no_authenticator"     // unknown, inactive or another user's
 	NotRemovable        Kind = "not_removable"        // recovery codes while there is a factor, or any without having proved one
-	TooManyAttempts     Kind = "too_many_attempts"
+	TooManyFailures     Kind = "too_many_failures"    // wrong ones; Details.RetryAfter says how long no other is looked at
+	TooManyAttempts     Kind = "too_many_attempts"    // passwords, or associations that wait
 )
 
 // Failures of a bearer token at /mfa/* and /userinfo.

@@ -21,6 +21,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/pkg/server"
 	"github.com/sallyport/sallyport/pkg/signer"
+	"github.com/sallyport/sallyport/pkg/throttle"
 )
 
 // Options are what a gateway is made from; all are needed.
@@ -142,7 +143,8 @@ func (g *Gateway) compose(ring *secret.Ring, users identity.Verifier) *server.Se
 		Factors:        g.factors(),
 		Authenticators: sql,
 		Transactions:   g.stores.state,
-		Failures:       sql,
+		Limiter:        sql,
+		Limits:         c.Throttle.Limits(),
 		Audit:          sql,
 		Handles:        &mfa.Handles{Ring: ring, Random: g.Random},
 		Lifetime:       c.Lifetimes.MFA.TokenLifetime,
@@ -159,7 +161,8 @@ func (g *Gateway) compose(ring *secret.Ring, users identity.Verifier) *server.Se
 		},
 		Dialect: oauth.Dialect(c.Tokens.Dialect), AMR: c.Tokens.AMR, Now: g.Now, Random: g.Random,
 	})
-	options := grants.Options{Registry: sql, Users: users, Verifier: verifier, Issuer: issuer, Manage: issuer.Credential, URL: url}
+	options := grants.Options{Registry: sql, Users: users, Verifier: verifier, Issuer: issuer, Manage: issuer.Credential, URL: url,
+		Passwords: &throttle.Passwords{Store: sql, User: c.Throttle.PasswordAttempts, Address: c.Throttle.AddressAttempts, Now: g.Now}}
 	clients := &oauth.Authenticator{Registry: sql, Redeemer: sql, Audiences: assertionAudiences(c), Now: g.Now}
 	return server.New(server.Options{
 		URL: url, Proxies: c.Server.TrustedProxies,

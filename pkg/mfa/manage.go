@@ -39,8 +39,8 @@ func (v *Verifier) Confirm(ctx context.Context, c Credential, a Attempt) (Cleara
 	l := Login{Subject: c.Subject, Client: c.Client, Origin: FromManagement, Grant: a.Grant, Address: a.Address,
 		Scopes: a.narrow(scopes), Audience: c.Audience, Session: c.Session.ID, Proofs: c.Session.Proofs, Until: c.ExpiresAt}
 	proved, verified, err := try(ctx, factor, tried, a.Proof)
-	if err != nil {
-		return Clearance{}, v.refuse(ctx, l, a, tried, err)
+	if err := v.let(ctx, l, a, tried, err); err != nil {
+		return Clearance{}, err
 	}
 	confirmation := record.Confirmation{Authenticator: proved.ID, Handle: c.Handle, First: !Enrolled(all)}
 	return Clearance{login: l, valid: true, reply: verified.Reply,

@@ -19,7 +19,8 @@ type Options struct {
 	Factors        []Factor
 	Authenticators AuthenticatorStore
 	Transactions   TransactionStore
-	Failures       throttle.Counter
+	Limiter        throttle.Limiter
+	Limits         throttle.Limits
 	Audit          audit.Log
 	Handles        *Handles
 	Lifetime       time.Duration // of an mfa_token
@@ -132,8 +133,8 @@ func (v *Verifier) Verify(ctx context.Context, a Attempt) (Clearance, error) {
 		return Clearance{}, err
 	}
 	proved, verified, err := try(ctx, factor, tried, a.Proof)
-	if err != nil {
-		return Clearance{}, v.refuse(ctx, t.Login, a, tried, err)
+	if err := v.let(ctx, t.Login, a, tried, err); err != nil {
+		return Clearance{}, err
 	}
 	return v.clear(t, a, proved, verified), nil
 }
@@ -248,11 +249,12 @@ func try(ctx context.Context, f Factor, tried []Authenticator, p Proof) (Authent
 	return *proved, verified, nil
 }
 
-// refuse records why a proof was refused. A wrong one counts; a right one that was
-// used before does not (fixtures, settled points), but is recorded as well.
-func (v *Verifier) refuse(ctx context.Context, l Login, a Attempt, tried []Authenticator, cause error) error {
+// let answers for a proof that was held against authenticators: whether it was right is
+// told only outside of a wait. A wrong one counts, before anybody hears of it; a right one
+// that was used before does not (fixtures, settled points), but is recorded as well.
+func (v *Verifier) let(ctx context.Context, l Login, a Attempt, tried []Authenticator, cause error) error {
 	kind := fault.Of(cause)
-	if !kind.Guess() && !kind.Replay() {
+	if cause != nil && !kind.Guess() && !kind.Replay() {
 		return cause
 	}
 	e := audit.Event{At: v.now(), Type: audit.FactorRefused, Reason: kind.Error(), Subject: l.Subject,
@@ -260,15 +262,13 @@ func (v *Verifier) refuse(ctx context.Context, l Login, a Attempt, tried []Authe
 	for _, t := range tried {
 		e.Authenticators = append(e.Authenticators, t.ID)
 	}
-	var err error
-	if kind.Guess() {
-		err = v.Failures.CountFailure(ctx, throttle.Failure{Subject: l.Subject, Authenticators: e.Authenticators, Event: e})
-	} else {
+	err := v.Limiter.Attempt(ctx, throttle.Attempt{Subject: l.Subject, Authenticators: e.Authenticators, Wrong: kind.Guess(), Event: e}, v.Limits)
+	if err == nil && kind.Replay() {
 		err = v.Audit.Append(ctx, e)
 	}
 	if err != nil {
 		// A guess that cannot be counted is not answered (R9).
-		return fault.Because(fault.Unavailable, fmt.Errorf("record a refusal: %w", err))
+		return fault.Because(fault.Unavailable, fmt.Errorf("let an attempt through: %w", err))
 	}
 	return cause
 }

@@ -272,7 +272,7 @@ func TestVerifyInTrouble(t *testing.T) {
 	}{
 		"transactions":   {func(o *mfa.Options, d mfatest.Down) { o.Transactions = d }, "right"},
 		"authenticators": {func(o *mfa.Options, d mfatest.Down) { o.Authenticators = d }, "right"},
-		"counting":       {func(o *mfa.Options, d mfatest.Down) { o.Failures = d }, "wrong"},
+		"counting":       {func(o *mfa.Options, d mfatest.Down) { o.Limiter = d }, "wrong"},
 		"recording":      {func(o *mfa.Options, d mfatest.Down) { o.Audit = d }, "used"},
 	} {
 		w := newWorld(t)

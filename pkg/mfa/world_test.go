@@ -15,6 +15,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/mfa/recovery"
 	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
+	"github.com/sallyport/sallyport/pkg/throttle"
 )
 
 const (
@@ -54,7 +55,8 @@ func newWorld(t testing.TB, changes ...func(*mfa.Options)) *world {
 		},
 		Authenticators: w.store,
 		Transactions:   w.transactions,
-		Failures:       w.store,
+		Limiter:        w.store,
+		Limits:         throttle.Limits{Free: 100, Daily: 100, Disable: 100},
 		Audit:          w.store,
 		Handles:        &mfa.Handles{Ring: ring, Random: chance},
 		Lifetime:       10 * time.Minute,

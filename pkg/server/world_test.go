@@ -229,7 +229,15 @@ func (w *world) EndTransaction(_ context.Context, id string) error {
 	return nil
 }
 
-func (w *world) CountFailure(context.Context, throttle.Failure) error { return w.down }
+func (w *world) Attempt(context.Context, throttle.Attempt, throttle.Limits) error { return w.down }
+
+func (w *world) Buckets(context.Context, []throttle.Bucket) (map[string]time.Time, error) {
+	return nil, w.down
+}
+
+func (w *world) Fill(context.Context, []throttle.Bucket, time.Time, audit.Event) error { return w.down }
+
+func (w *world) Drain(context.Context, throttle.Bucket) error { return w.down }
 
 func (w *world) Append(context.Context, audit.Event) error { return w.down }
 
@@ -251,7 +259,7 @@ func newWorld(t *testing.T, issuer string) *world {
 	}
 	now := func() time.Time { return noon }
 	domain := mfa.Options{
-		Factors: []mfa.Factor{code{}}, Authenticators: w, Transactions: w, Failures: w, Audit: w,
+		Factors: []mfa.Factor{code{}}, Authenticators: w, Transactions: w, Limiter: w, Audit: w,
 		Handles:  &mfa.Handles{Ring: ring, Random: rand.Reader},
 		Lifetime: 10 * time.Minute, Enrolling: 5 * time.Minute, PasswordProof: 10 * time.Minute, Requirements: true, Now: now,
 	}
@@ -261,7 +269,8 @@ func newWorld(t *testing.T, issuer string) *world {
 		Lifetimes: oauth.Lifetimes{Access: time.Hour, ID: time.Hour, Refresh: time.Hour, Manage: 10 * time.Minute},
 		Dialect:   oauth.RFC9068, AMR: true, Now: now, Random: rand.Reader,
 	})
-	o := grants.Options{Registry: w, Users: w, Verifier: verifier, Issuer: tokens, Manage: tokens.Credential, URL: issuer}
+	o := grants.Options{Registry: w, Users: w, Verifier: verifier, Issuer: tokens, Manage: tokens.Credential, URL: issuer,
+		Passwords: &throttle.Passwords{Store: w, User: 10, Address: 100, Now: now}}
 	w.Server = New(Options{
 		URL: issuer, Provider: oauth.NewProvider(clients, grants.NewPassword(o), grants.NewMFA(o)), Clients: clients,
 		Verifier: verifier, Registrar: mfa.NewRegistrar(domain), Issuer: tokens, Users: w,

@@ -7,12 +7,32 @@ import (
 	"github.com/sallyport/sallyport/pkg/throttle"
 )
 
-// TestConfig: waits cannot be configured away (R4).
+// TestConfig: limits cannot be configured away (R4), and none is wider than SP 800-63B
+// allows.
 func TestConfig(t *testing.T) {
-	for _, n := range []int{-1, 0, 1, 4, 10, 11, 1_000_000} {
-		err := throttle.Config{FreeAttempts: n}.Validate()
-		if good := n >= 1 && n <= 10; good != (err == nil) || !good && !strings.HasPrefix(err.Error(), "free_attempts: ") {
-			t.Errorf("free_attempts %d: %v", n, err)
+	good := throttle.Config{FreeAttempts: 4, DailyAttempts: 25, DisableAfter: 100, PasswordAttempts: 10, AddressAttempts: 100}
+	if err := good.Validate(); err != nil {
+		t.Error(err)
+	}
+	if l := good.Limits(); l != (throttle.Limits{Free: 4, Daily: 25, Disable: 100}) {
+		t.Errorf("%+v", l)
+	}
+	for name, l := range map[string]struct {
+		set func(*throttle.Config, int)
+		max int
+	}{
+		"free_attempts":     {func(c *throttle.Config, n int) { c.FreeAttempts = n }, 10},
+		"daily_attempts":    {func(c *throttle.Config, n int) { c.DailyAttempts = n }, 240},
+		"disable_after":     {func(c *throttle.Config, n int) { c.DisableAfter = n }, 100},
+		"password_attempts": {func(c *throttle.Config, n int) { c.PasswordAttempts = n }, 100},
+		"address_attempts":  {func(c *throttle.Config, n int) { c.AddressAttempts = n }, 100_000},
+	} {
+		for n, ok := range map[int]bool{-1: false, 0: false, 1: true, l.max: true, l.max + 1: false} {
+			c := good
+			l.set(&c, n)
+			if err := c.Validate(); ok != (err == nil) || !ok && !strings.HasPrefix(err.Error(), name+": ") {
+				t.Errorf("%s %d: %v", name, n, err)
+			}
 		}
 	}
 }

@@ -1,28 +1,97 @@
 // Package throttle limits attempts (SP 800-63B, 3.2.2 "Rate Limiting").
 //
-// Failures are counted where the attacker cannot reset them: by user and by
-// authenticator, in SQL, in a transaction that no failing request rolls back
-// (R9, R17). Success ends the count of the authenticator that succeeded, with the
-// tokens (record.Store).
+// Second factors: a user waits longer with each wrong one, until a login is completed;
+// only so many are evaluated in any day, whatever else happens; and an authenticator that
+// was guessed at too often since its own last success is disabled. All of it is kept
+// where no attacker can reset it, in SQL, in a transaction that no failing request rolls
+// back (R9, R15, R17). Only who sent the right password gets so far: a stranger delays
+// nobody (R5).
+//
+// Passwords: a bucket for each user at each address, and a wider one for each address.
 package throttle
 
 import (
 	"context"
+	"time"
 
 	"github.com/sallyport/sallyport/pkg/audit"
+	"github.com/sallyport/sallyport/pkg/fault"
 )
 
-// Failure is one wrong second factor.
-type Failure struct {
-	Subject        string
-	Authenticators []string // those that the wrong proof was held against
-	Event          audit.Event
+// Limits bound the wrong second factors of a user.
+type Limits struct {
+	Free    int // before waiting starts
+	Daily   int // that are evaluated in any 24 hours
+	Disable int // of one authenticator since its last success; then it is disabled
 }
 
-// Counter counts failures durably.
-type Counter interface {
-	// CountFailure adds one failure to the user and to each authenticator, with the
-	// audit event, in a transaction of its own. Of any number of concurrent calls
-	// each is counted.
-	CountFailure(ctx context.Context, f Failure) error
+// day is the time that Limits.Daily is about.
+const day = 24 * time.Hour
+
+// waits are 30^((n-1)/9) seconds for the nth failure that is no longer free, rounded up:
+// ten times as much after six or seven more, and an hour at last.
+var waits = []int{
+	1, 2, 3, 4, 5, 7, 10, 15, 21, 30, 44, 64, 94, 137, 199, 290, 423, 617, 900, 1314, 1917, 2797, 3600,
+}
+
+// Failures are the wrong second factors of a user.
+type Failures struct {
+	Count  int         // since the last completed login
+	Recent []time.Time // those of the last 24 hours, oldest first
+}
+
+// Wait is how long it is until the next attempt is evaluated.
+func (l Limits) Wait(f Failures, now time.Time) time.Duration {
+	recent := f.since(now)
+	var until time.Time
+	if n := f.Count - l.Free; n >= 0 && len(recent) > 0 {
+		until = recent[len(recent)-1].Add(time.Duration(waits[min(n, len(waits)-1)]) * time.Second)
+	}
+	if n := len(recent) - max(l.Daily, 1); n >= 0 {
+		if ends := recent[n].Add(day); ends.After(until) {
+			until = ends
+		}
+	}
+	return max(until.Sub(now), 0)
+}
+
+// Add counts one more.
+func (f Failures) Add(now time.Time) Failures {
+	return Failures{Count: f.Count + 1, Recent: append(f.since(now), now)}
+}
+
+func (f Failures) since(now time.Time) []time.Time {
+	for i, at := range f.Recent {
+		if now.Sub(at) < day {
+			return f.Recent[i:len(f.Recent):len(f.Recent)]
+		}
+	}
+	return nil
+}
+
+// Attempt is one try of a second factor. Whether it was right nobody learns before it was
+// let through.
+type Attempt struct {
+	Subject        string
+	Authenticators []string    // those that the proof was held against
+	Wrong          bool        // it counts
+	Event          audit.Event // of its refusal, at the time of the attempt
+}
+
+// Limiter lets attempts through.
+type Limiter interface {
+	// Attempt counts a wrong attempt to the user and to each authenticator, with its event
+	// and in a transaction of its own, and disables those that reached the limit. A right
+	// one counts nothing. During a wait neither counts: both are recorded and fail alike,
+	// with fault.TooManyFailures and the time that is left. Of any number of concurrent
+	// attempts each sees those before it.
+	Attempt(ctx context.Context, a Attempt, l Limits) error
+}
+
+// TooMany is the refusal of an attempt during a wait, nil if there is none.
+func TooMany(kind fault.Kind, wait time.Duration) error {
+	if wait <= 0 {
+		return nil
+	}
+	return &fault.Details{Kind: kind, RetryAfter: wait}
 }

@@ -58,7 +58,7 @@ func auditAnyText(t *testing.T, s *databaseSuite) {
 	}
 	f := s.failure(alice)
 	f.Event.Client, f.Event.Reason, f.Event.Session = odd, odd, odd
-	if err := s.a.Failures.CountFailure(t.Context(), f); err != nil {
+	if err := s.a.Limiter.Attempt(t.Context(), f, limits); err != nil {
 		t.Error(err)
 	}
 	s.wantFailures(t, 1, nil)

@@ -245,8 +245,11 @@ func accountNames(t *testing.T, s *databaseSuite) {
 	}
 }
 
-func (s *databaseSuite) failure(subject string, tried ...string) throttle.Failure {
-	return throttle.Failure{Subject: subject, Authenticators: tried, Event: audit.Event{
+// limits are so wide that no attempt of a test waits that does not want to.
+var limits = throttle.Limits{Free: 1000, Daily: 1000, Disable: 1000}
+
+func (s *databaseSuite) failure(subject string, tried ...string) throttle.Attempt {
+	return throttle.Attempt{Subject: subject, Authenticators: tried, Wrong: true, Event: audit.Event{
 		At: s.now(), Type: audit.FactorRefused, Reason: string(fault.WrongOTP), Subject: subject, Authenticators: tried,
 	}}
 }
@@ -272,7 +275,7 @@ func failuresCount(t *testing.T, s *databaseSuite) {
 		if i%4 > 1 {
 			tried = []string{"totp|b", "totp|a"}
 		}
-		if err := s.node(i).Failures.CountFailure(t.Context(), s.failure(alice, tried...)); err != nil {
+		if err := s.node(i).Limiter.Attempt(t.Context(), s.failure(alice, tried...), limits); err != nil {
 			t.Errorf("count: %v", err)
 		}
 	})
@@ -282,12 +285,13 @@ func failuresCount(t *testing.T, s *databaseSuite) {
 	}
 }
 
-// A second factor ends the user's count and its own, a password neither.
+// A second factor ends the user's count and its own, a password neither, nor a refresh of a
+// session that proved one.
 func failuresEnd(t *testing.T, s *databaseSuite) {
 	s.enroll(t, alice, "totp|a", "code-1")
 	s.enroll(t, alice, "totp|b")
 	for range 3 {
-		if err := s.a.Failures.CountFailure(t.Context(), s.failure(alice, "totp|a", "totp|b", "codes of totp|a")); err != nil {
+		if err := s.a.Limiter.Attempt(t.Context(), s.failure(alice, "totp|a", "totp|b", "codes of totp|a"), limits); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -295,7 +299,7 @@ func failuresEnd(t *testing.T, s *databaseSuite) {
 	password.Session.Proofs = password.Session.Proofs[:1]
 	s.issue(t, password)
 	s.wantFailures(t, 3, map[string]int{"totp|a": 3, "totp|b": 3, "codes of totp|a": 3})
-	s.issue(t, s.issuance(alice, "otp", record.StepUse{Authenticator: "totp|a", Step: 1}))
+	s.issue(t, s.issuance(alice, "otp", s.redemption("otp"), record.StepUse{Authenticator: "totp|a", Step: 1}))
 	s.wantFailures(t, 0, map[string]int{"totp|b": 3, "codes of totp|a": 3})
 	s.issue(t, s.issuance(alice, "code", record.CodeUse{Authenticator: "codes of totp|a", Hash: "code-1"}))
 	s.wantFailures(t, 0, map[string]int{"totp|b": 3})
@@ -303,8 +307,8 @@ func failuresEnd(t *testing.T, s *databaseSuite) {
 
 func failuresForeign(t *testing.T, s *databaseSuite) {
 	s.enroll(t, alice, "totp|a")
-	for _, f := range []throttle.Failure{s.failure(bob, "totp|a"), s.failure(bob), s.failure("auth0|nobody", "totp|a")} {
-		if err := s.a.Failures.CountFailure(t.Context(), f); err != nil {
+	for _, f := range []throttle.Attempt{s.failure(bob, "totp|a"), s.failure(bob), s.failure("auth0|nobody", "totp|a")} {
+		if err := s.a.Limiter.Attempt(t.Context(), f, limits); err != nil {
 			t.Error(err)
 		}
 	}

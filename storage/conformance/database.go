@@ -25,7 +25,8 @@ type Node struct {
 	Revoker        record.Revoker
 	Registry       Registry
 	Authenticators mfa.AuthenticatorStore
-	Failures       throttle.Counter
+	Limiter        throttle.Limiter
+	Buckets        throttle.BucketStore
 	Users          identity.UserStore
 	Keys           signer.KeyStore
 	Log            audit.Log

@@ -25,6 +25,37 @@ func (s stamp) time() time.Time {
 	return time.UnixMilli(int64(s)).UTC()
 }
 
+// stamps is a list of moments as a column holds it: a JSON array.
+type stamps []stamp
+
+func stampsOf(all []time.Time) stamps {
+	out := make(stamps, len(all))
+	for i, t := range all {
+		out[i] = at(t)
+	}
+	return out
+}
+
+func (l stamps) times() []time.Time {
+	out := make([]time.Time, len(l))
+	for i, s := range l {
+		out[i] = s.time()
+	}
+	return out
+}
+
+// Value implements driver.Valuer.
+func (l stamps) Value() (driver.Value, error) {
+	if l == nil {
+		return "[]", nil
+	}
+	text, err := json.Marshal([]stamp(l))
+	return string(text), err
+}
+
+// Scan implements sql.Scanner.
+func (l *stamps) Scan(v any) error { return scanJSON(v, (*[]stamp)(l)) }
+
 // list is a list of words as a column holds it: a JSON array.
 type list []string
 
@@ -38,7 +69,9 @@ func (l list) Value() (driver.Value, error) {
 }
 
 // Scan implements sql.Scanner.
-func (l *list) Scan(v any) error {
+func (l *list) Scan(v any) error { return scanJSON(v, (*[]string)(l)) }
+
+func scanJSON(v, to any) error {
 	var text []byte
 	switch v := v.(type) {
 	case string:
@@ -48,7 +81,7 @@ func (l *list) Scan(v any) error {
 	default:
 		return fmt.Errorf("a list cannot be read from a %T", v)
 	}
-	return json.Unmarshal(text, (*[]string)(l))
+	return json.Unmarshal(text, to)
 }
 
 // optional is a column that is NULL when there is nothing to say.

@@ -3,54 +3,98 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
 
+	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/throttle"
 )
 
-var _ throttle.Counter = (*Store)(nil)
+var _ throttle.Limiter = (*Store)(nil)
 
-// CountFailure implements throttle.Counter. It counts even for a request that was
-// given up: hanging up must not buy free attempts.
-func (s *Store) CountFailure(ctx context.Context, f throttle.Failure) error {
-	return s.transact(context.WithoutCancel(ctx), "count a failure", func(tx *gorm.DB) error {
-		// The lock keeps the order in which rows are taken that of an issuance.
-		if _, err := lockUser(tx, f.Subject, fault.NotFound); err != nil && !errors.Is(err, fault.NotFound) {
+type userFailuresRow struct {
+	UserID   string `gorm:"primaryKey"`
+	Failures int
+	LastAt   stamp
+	Recent   stamps
+}
+
+// TableName implements gorm's schema.Tabler.
+func (userFailuresRow) TableName() string { return "user_failures" }
+
+// Attempt implements throttle.Limiter. It counts even for a request that was given up:
+// hanging up must not buy free attempts.
+func (s *Store) Attempt(ctx context.Context, a throttle.Attempt, l throttle.Limits) error {
+	var refused error
+	err := s.transact(context.WithoutCancel(ctx), "let an attempt through", func(tx *gorm.DB) error {
+		// The lock makes attempts of a user follow one another, and keeps the order in which
+		// rows are taken that of an issuance.
+		if _, err := lockUser(tx, a.Subject, fault.NotFound); err != nil && !errors.Is(err, fault.NotFound) {
 			return err
 		}
-		when := f.Event.At
-		if when.IsZero() {
-			when = s.now()
-		}
-		err := tx.Exec(`INSERT INTO user_failures (user_id, failures, last_at) VALUES (?, 1, ?)
-			ON CONFLICT (user_id) DO UPDATE SET failures = user_failures.failures + 1, last_at = excluded.last_at`,
-			f.Subject, at(when)).Error
-		if err != nil {
+		row := userFailuresRow{UserID: a.Subject}
+		if err := tx.Where("user_id = ?", a.Subject).Limit(1).Find(&row).Error; err != nil {
 			return err
 		}
-		if len(f.Authenticators) > 0 {
-			err = tx.Exec("UPDATE authenticators SET failures = failures + 1 WHERE user_id = ? AND id IN ?",
-				f.Subject, f.Authenticators).Error
+		failures := throttle.Failures{Count: row.Failures, Recent: row.Recent.times()}
+		now := a.Event.At
+		if refused = throttle.TooMany(fault.TooManyFailures, l.Wait(failures, now)); refused != nil {
+			e := a.Event
+			e.Reason = fault.TooManyFailures.Error()
+			return s.record(tx, e)
 		}
-		if err != nil {
+		if !a.Wrong {
+			return nil
+		}
+		failures = failures.Add(now)
+		row = userFailuresRow{UserID: a.Subject, Failures: failures.Count, LastAt: at(now), Recent: stampsOf(failures.Recent)}
+		if err := tx.Save(&row).Error; err != nil {
 			return err
 		}
-		return s.record(tx, f.Event)
+		if err := s.blame(tx, a, l.Disable); err != nil {
+			return err
+		}
+		return s.record(tx, a.Event)
 	})
+	if err != nil {
+		return err
+	}
+	return refused
+}
+
+// blame counts a wrong attempt to the authenticators that it was held against, and
+// disables those that have had too many. Their rows are those of one user, whose row is
+// locked.
+func (s *Store) blame(tx *gorm.DB, a throttle.Attempt, limit int) error {
+	if len(a.Authenticators) == 0 {
+		return nil
+	}
+	err := tx.Exec("UPDATE authenticators SET failures = failures + 1 WHERE user_id = ? AND id IN ?", a.Subject, a.Authenticators).Error
+	if err != nil {
+		return err
+	}
+	const spent = "user_id = ? AND id IN ? AND failures >= ? AND confirmed_at <> 0 AND disabled_at = 0 AND deleted_at = 0"
+	var disabled []string
+	err = tx.Model(&authenticatorRow{}).Where(spent, a.Subject, a.Authenticators, limit).Order("id").Pluck("id", &disabled).Error
+	if err != nil || len(disabled) == 0 {
+		return err
+	}
+	if err := tx.Exec("UPDATE authenticators SET disabled_at = ? WHERE id IN ?", at(a.Event.At), disabled).Error; err != nil {
+		return err
+	}
+	e := a.Event
+	e.Type, e.Reason, e.Authenticators = audit.Disabled, fault.TooManyFailures.Error(), slices.Clone(disabled)
+	return s.record(tx, e)
 }
 
 // UserFailures returns how many second factors of a user were wrong since the last
 // success, and when the last one was.
 func (s *Store) UserFailures(ctx context.Context, userID string) (int, time.Time, error) {
-	var rows []struct {
-		Failures int
-		LastAt   stamp
-	}
-	err := s.reader.WithContext(ctx).Raw("SELECT failures, last_at FROM user_failures WHERE user_id = ?", userID).
-		Scan(&rows).Error
+	var rows []userFailuresRow
+	err := s.reader.WithContext(ctx).Where("user_id = ?", userID).Find(&rows).Error
 	if err != nil || len(rows) == 0 {
 		return 0, time.Time{}, failed("read the failures", err)
 	}

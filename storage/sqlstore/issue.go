@@ -16,13 +16,8 @@ var _ record.Store = (*Store)(nil)
 
 // Issue implements record.Store.
 func (s *Store) Issue(ctx context.Context, i record.Issuance) error {
-	for _, c := range i.Consumes {
-		if consuming(c) == nil {
-			return fmt.Errorf("sqlstore: issue: a %T cannot be consumed: %w", c, fault.Internal)
-		}
-		if r, ok := c.(record.Rotation); ok && (i.Refresh == nil || i.Refresh.Family != r.Family) {
-			return fmt.Errorf("sqlstore: issue: a refresh token is replaced by one of its family: %w", fault.Internal)
-		}
+	if err := consumable(i); err != nil {
+		return fmt.Errorf("sqlstore: issue: %w", err)
 	}
 	steps := []func(*gorm.DB, record.Issuance) error{admit, consume, keepSession, keepAccess, keepRefresh, endFailures}
 	if i.Own() {
@@ -39,6 +34,19 @@ func (s *Store) Issue(ctx context.Context, i record.Issuance) error {
 		}
 		return s.record(tx, i.Event)
 	})
+}
+
+// consumable fails for what cannot be consumed at all.
+func consumable(i record.Issuance) error {
+	for _, c := range i.Consumes {
+		if consuming(c) == nil {
+			return fmt.Errorf("a %T cannot be consumed: %w", c, fault.Internal)
+		}
+		if r, ok := c.(record.Rotation); ok && (i.Refresh == nil || i.Refresh.Family != r.Family) {
+			return fmt.Errorf("a refresh token is replaced by one of its family: %w", fault.Internal)
+		}
+	}
+	return nil
 }
 
 // admit checks the subject, whose row it locks, and the client.
@@ -84,12 +92,13 @@ func sameSecret(tx *gorm.DB, i record.Issuance) error {
 	return nil
 }
 
-// endFailures ends the user's count with a proved second factor; the authenticator's
-// own ended with what it consumed.
+// endFailures ends the user's count, and so the wait, with a login that a second factor
+// completed; the authenticator's own ended with what it consumed. Those of the last day
+// stay: no login resets them.
 func endFailures(tx *gorm.DB, i record.Issuance) error {
-	for _, p := range i.Session.Proofs {
-		if p.Authenticator != "" {
-			return tx.Exec("DELETE FROM user_failures WHERE user_id = ?", i.Session.Subject).Error
+	for _, c := range i.Consumes {
+		if r, ok := c.(record.Redemption); ok && r.Kind == "mfa_token" {
+			return tx.Exec("UPDATE user_failures SET failures = 0 WHERE user_id = ?", i.Session.Subject).Error
 		}
 	}
 	return nil

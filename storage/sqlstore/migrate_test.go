@@ -171,7 +171,7 @@ func login(t *testing.T, s *sqlstore.Store, n string) {
 		CreatedAt: noon, ConfirmedAt: noon,
 	}
 	associate := s.Associate(t.Context(), nil, []mfa.Authenticator{a}, e)
-	count := s.CountFailure(t.Context(), throttle.Failure{Subject: n, Authenticators: []string{n}, Event: e})
+	count := s.Attempt(t.Context(), throttle.Attempt{Subject: n, Authenticators: []string{n}, Wrong: true, Event: e}, throttle.Limits{Free: 9, Daily: 9, Disable: 9})
 	issue := s.Issue(t.Context(), record.Issuance{
 		At: noon,
 		Session: record.Session{

@@ -20,6 +20,7 @@ const (
 // What is over, each a query for sweepBatch rows that were over at one moment.
 const (
 	overRedemptions = "SELECT kind, hash FROM redemptions WHERE expires_at <= ? LIMIT 500"
+	overBuckets     = "SELECT bucket FROM password_attempts WHERE full_until <= ? LIMIT 500"
 	overAccess      = "SELECT id FROM access_tokens WHERE expires_at <= ? LIMIT 500"
 	overRefresh     = "SELECT hash FROM refresh_tokens WHERE expires_at <= ? LIMIT 500"
 	overSessions    = "SELECT id FROM sessions WHERE expires_at <= ? ORDER BY expires_at, id LIMIT 500"
@@ -31,6 +32,7 @@ const (
 // sweeps are the statements that run together, those that others refer to last.
 var sweeps = [][]string{
 	{"DELETE FROM redemptions WHERE (kind, hash) IN (" + overRedemptions + ")"},
+	{"DELETE FROM password_attempts WHERE bucket IN (" + overBuckets + ")"},
 	{"DELETE FROM access_tokens WHERE id IN (" + overAccess + ")"},
 	{"DELETE FROM refresh_tokens WHERE hash IN (" + overRefresh + ")"},
 	{

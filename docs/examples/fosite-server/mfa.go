@@ -21,6 +21,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/mfa/recovery"
 	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
+	"github.com/sallyport/sallyport/pkg/throttle"
 	"github.com/sallyport/sallyport/storage/memory"
 	"github.com/sallyport/sallyport/storage/sqlstore"
 )
@@ -40,7 +41,7 @@ func (s *server) addSecondFactor(ctx context.Context, db *sqlstore.Store, ring *
 			otp.New(otp.Options{Issuer: func() string { return "Photos" }, Past: 1, Now: s.now, Random: rand.Reader}),
 			recovery.New(recovery.Options{Live: 1, Random: rand.Reader}),
 		},
-		Authenticators: db, Failures: db, Audit: db,
+		Authenticators: db, Limiter: db, Limits: throttle.Limits{Free: 4, Daily: 25, Disable: 100}, Audit: db,
 		Transactions: memory.New(memory.Options{Now: s.now}),
 		Handles:      &mfa.Handles{Ring: ring, Random: rand.Reader},
 		Lifetime:     10 * time.Minute, Enrolling: mfa.Window, Requirements: true, Now: s.now,
@@ -48,7 +49,8 @@ func (s *server) addSecondFactor(ctx context.Context, db *sqlstore.Store, ring *
 	s.secondFactor = secondFactor{db, mfa.NewVerifier(o), mfa.NewRegistrar(o)}
 	g := grants.Options{
 		Registry: db, Users: s, Verifier: s.verifier, URL: "https://login.example.com/",
-		Issuer: &grants.Minter{Store: db, Mint: s.mint, Now: s.now, Random: rand.Reader},
+		Passwords: &throttle.Passwords{Store: db, User: 10, Address: 100, Now: s.now},
+		Issuer:    &grants.Minter{Store: db, Mint: s.mint, Now: s.now, Random: rand.Reader},
 	}
 	s.config.TokenEndpointHandlers.Append(grants.NewPassword(g))
 	s.config.TokenEndpointHandlers.Append(grants.NewMFA(g))

@@ -21,14 +21,14 @@ type Store struct {
 	accounts map[string]string // by subject
 	blocked  map[string]bool
 	state    state
-	failures map[string]int // by subject
+	failures map[string]throttle.Failures // by subject
 	access   map[string]record.AccessToken
 	events   []audit.Event
 }
 
 var (
 	_ mfa.AuthenticatorStore = (*Store)(nil)
-	_ throttle.Counter       = (*Store)(nil)
+	_ throttle.Limiter       = (*Store)(nil)
 	_ audit.Log              = (*Store)(nil)
 	_ record.Store           = (*Store)(nil)
 )
@@ -40,7 +40,7 @@ func NewStore(accounts map[string]string) *Store {
 		accounts: maps.Clone(accounts),
 		blocked:  map[string]bool{},
 		state:    state{redeemed: map[string]bool{}},
-		failures: map[string]int{},
+		failures: map[string]throttle.Failures{},
 		access:   map[string]record.AccessToken{},
 	}
 }
@@ -113,17 +113,21 @@ func (s *Store) Account(_ context.Context, subject string) (string, error) {
 	return name, nil
 }
 
-// CountFailure implements throttle.Counter.
-func (s *Store) CountFailure(_ context.Context, f throttle.Failure) error {
+// Attempt implements throttle.Limiter.
+func (s *Store) Attempt(_ context.Context, a throttle.Attempt, l throttle.Limits) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.failures[f.Subject]++
-	for _, id := range f.Authenticators {
-		if a := s.state.find(id); a != nil {
-			a.Failures++
+	f := s.failures[a.Subject]
+	if refused := throttle.TooMany(fault.TooManyFailures, l.Wait(f, a.Event.At)); refused != nil || !a.Wrong {
+		return refused
+	}
+	s.failures[a.Subject] = f.Add(a.Event.At)
+	for _, id := range a.Authenticators {
+		if x := s.state.find(id); x != nil {
+			x.Failures++
 		}
 	}
-	s.events = append(s.events, f.Event)
+	s.events = append(s.events, a.Event)
 	return nil
 }
 
@@ -131,7 +135,7 @@ func (s *Store) CountFailure(_ context.Context, f throttle.Failure) error {
 func (s *Store) Failures(subject string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.failures[subject]
+	return s.failures[subject].Count
 }
 
 // Append implements audit.Log.

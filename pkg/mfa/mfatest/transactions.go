@@ -81,7 +81,7 @@ type Down struct{ Err error }
 var (
 	_ mfa.AuthenticatorStore = Down{}
 	_ mfa.TransactionStore   = Down{}
-	_ throttle.Counter       = Down{}
+	_ throttle.Limiter       = Down{}
 	_ audit.Log              = Down{}
 )
 
@@ -115,8 +115,8 @@ func (d Down) Transaction(context.Context, string) (mfa.Transaction, error) {
 // EndTransaction implements mfa.TransactionStore.
 func (d Down) EndTransaction(context.Context, string) error { return d.Err }
 
-// CountFailure implements throttle.Counter.
-func (d Down) CountFailure(context.Context, throttle.Failure) error { return d.Err }
+// Attempt implements throttle.Limiter.
+func (d Down) Attempt(context.Context, throttle.Attempt, throttle.Limits) error { return d.Err }
 
 // Append implements audit.Log.
 func (d Down) Append(context.Context, audit.Event) error { return d.Err }

@@ -1,0 +1,79 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/sallyport/sallyport/pkg/audit"
+	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/throttle"
+)
+
+var _ throttle.BucketStore = (*Store)(nil)
+
+// Buckets implements throttle.BucketStore.
+func (s *Store) Buckets(ctx context.Context, all []throttle.Bucket) (map[string]time.Time, error) {
+	full, err := buckets(s.reader.WithContext(ctx), all)
+	return full, failed("read the password attempts", err)
+}
+
+func buckets(db *gorm.DB, all []throttle.Bucket) (map[string]time.Time, error) {
+	var names []string
+	for _, b := range all {
+		names = append(names, b.Name)
+	}
+	var rows []struct {
+		Bucket    string
+		FullUntil stamp
+	}
+	err := db.Table("password_attempts").Where("bucket IN ?", names).Find(&rows).Error
+	full := map[string]time.Time{}
+	for _, r := range rows {
+		full[r.Bucket] = r.FullUntil.time()
+	}
+	return full, err
+}
+
+// Fill implements throttle.BucketStore. The rows are written before they are read, in the
+// order of the buckets: that locks them.
+func (s *Store) Fill(ctx context.Context, all []throttle.Bucket, now time.Time, e audit.Event) error {
+	var refused error
+	err := s.transact(context.WithoutCancel(ctx), "count a password attempt", func(tx *gorm.DB) error {
+		for _, b := range all {
+			err := tx.Exec(`INSERT INTO password_attempts (bucket, full_until) VALUES (?, ?)
+				ON CONFLICT (bucket) DO UPDATE SET full_until =
+					CASE WHEN password_attempts.full_until < ? THEN ? ELSE password_attempts.full_until END`,
+				b.Name, at(now), at(now), at(now)).Error
+			if err != nil {
+				return err
+			}
+		}
+		full, err := buckets(tx, all)
+		if err != nil {
+			return err
+		}
+		if refused = throttle.TooMany(fault.TooManyAttempts, throttle.Wait(all, full, now)); refused != nil {
+			return nil
+		}
+		for _, b := range all {
+			err := tx.Exec("UPDATE password_attempts SET full_until = full_until + ? WHERE bucket = ?", b.Every.Milliseconds(), b.Name).Error
+			if err != nil {
+				return err
+			}
+		}
+		return s.record(tx, e)
+	})
+	if err != nil {
+		return err
+	}
+	return refused
+}
+
+// Drain implements throttle.BucketStore.
+func (s *Store) Drain(ctx context.Context, b throttle.Bucket) error {
+	return s.transact(ctx, "forget password attempts", func(tx *gorm.DB) error {
+		return tx.Exec("DELETE FROM password_attempts WHERE bucket = ?", b.Name).Error
+	})
+}
