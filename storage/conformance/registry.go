@@ -143,13 +143,13 @@ func nodesSeeChanges(t *testing.T, s *databaseSuite) {
 	}
 }
 
-// A node that has no word of the revision for some seconds does not trust its memory.
+// A node that has had no word of the revision for a second does not trust its memory.
 func viewAges(t *testing.T, s *databaseSuite) {
 	s.wantClient(t, s.b, client())
 	if err := s.a.Tenant.SetClientDisabled(t.Context(), spa, true, s.changed("")); err != nil {
 		t.Fatal(err)
 	}
-	s.pass(5 * time.Second)
+	s.pass(time.Second)
 	disabled := client()
 	disabled.Disabled = true
 	s.wantClient(t, s.b, disabled)

@@ -7,16 +7,16 @@ import (
 )
 
 // revisionInterval is how often a node looks whether clients, APIs, users or keys
-// changed.
-const revisionInterval = time.Second
+// changed: often enough that no request has to look itself, see viewAge.
+const revisionInterval = 500 * time.Millisecond
 
 // watchTimeout bounds what a change sets off in other caches.
 const watchTimeout = 5 * time.Second
 
-// Watch reads the revision once a second until ctx ends. A change drops what this
+// Watch reads the revision twice a second until ctx ends. A change drops what this
 // process keeps in memory and calls changed, for caches elsewhere; so does the first
 // look, because nobody knows what happened before it. A call that fails is made again
-// a second later: a change is not seen until everybody has followed it.
+// at the next look: a change is not seen until everybody has followed it.
 func (s *Store) Watch(ctx context.Context, changed func(context.Context) error) {
 	ticker := time.NewTicker(revisionInterval)
 	defer ticker.Stop()
@@ -53,12 +53,14 @@ func (s *Store) Refresh(ctx context.Context) error {
 	return err
 }
 
+// refresh gives up after viewAge: what is found out later than that is of no use.
 func (s *Store) refresh(ctx context.Context) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, revisionInterval)
+	ctx, cancel := context.WithTimeout(ctx, viewAge)
 	defer cancel()
+	asked := s.now()
 	revision, err := s.revision(ctx)
 	if err == nil {
-		s.registry.confirm(revision, s.now())
+		s.registry.confirm(revision, asked)
 	}
 	return revision, err
 }
