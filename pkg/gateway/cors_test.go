@@ -128,23 +128,3 @@ func TestLoginFromAPage(t *testing.T) {
 		call(http.StatusNoContent, "", http.MethodDelete, "/mfa/authenticators/"+strings.ReplaceAll(id, "|", "%7C"), manage)
 	})
 }
-
-// A client that is stopped takes its origins along, on every node.
-func TestPagesOfADisabledClient(t *testing.T) {
-	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
-		login := func() gatewaytest.Reply {
-			return w.FormWith(t, "/oauth/token", map[string]string{"Origin": app},
-				with("spa", "grant_type", "password", "username", "carol", "password", gatewaytest.Password)...)
-		}
-		readable(t, login(), app).Want(t, http.StatusOK, "")
-		if err := w.Administer(t).SetClientDisabled(t.Context(), "spa", true, event(w)); err != nil {
-			t.Fatal(err)
-		}
-		w.Clock.Wind(5 * time.Second)
-		for range 2 {
-			if r := login().Want(t, http.StatusUnauthorized, "invalid_client"); r.Header.Get("Access-Control-Allow-Origin") != "" {
-				t.Errorf("headers %v", r.Header)
-			}
-		}
-	})
-}

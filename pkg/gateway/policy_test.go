@@ -328,28 +328,6 @@ func TestEndedInTheMiddle(t *testing.T) {
 		refused(t, w.Associate(t, token, anOTP), http.StatusUnauthorized, "invalid_grant", badBearer)
 		refused(t, w.Authenticators(t, token), http.StatusUnauthorized, "invalid_grant", badBearer)
 		refused(t, w.Form(t, "/mfa/challenge", with("kiosk", "mfa_token", token)...), http.StatusForbidden, "invalid_grant", malformedToken)
-
-		// A client is refused on every gateway within a second or so, whatever it asks.
-		token = ask(t, w, "web", "carol")
-		if err := admin.SetClientDisabled(t.Context(), "web", true, event(w)); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "every gateway refuses the client", func() bool {
-			refusals := 0
-			for range w.Manage() { // they take requests in turn
-				if r := w.Token(t, with("web", "grant_type", "password")...); r.Text("error") == "invalid_client" {
-					refusals++
-				}
-			}
-			return refusals == len(w.Manage())
-		})
-		refused(t, password(t, w, "web", "carol"), http.StatusUnauthorized, "invalid_client", "")
-		refused(t, w.Form(t, "/mfa/challenge", with("web", "mfa_token", token)...), http.StatusUnauthorized, "invalid_client", "")
-		refused(t, w.Token(t, with("web", "grant_type", gatewaytest.GrantOTP, "mfa_token", token, "otp", "000000")...),
-			http.StatusUnauthorized, "invalid_client", "")
-		refused(t, w.Associate(t, token, anOTP), http.StatusUnauthorized, "invalid_grant", badBearer)
-		refused(t, w.Authenticators(t, token), http.StatusUnauthorized, "invalid_grant", badBearer)
-		w.Login(t, "carol", gatewaytest.Password).Want(t, http.StatusOK, "")
 	})
 }
 

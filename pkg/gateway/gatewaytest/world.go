@@ -172,6 +172,16 @@ func (w *World) Administer(t testing.TB) *gateway.Administration {
 	return a
 }
 
+// Apart is each gateway for itself: what is sent to such a world goes to that one.
+func (w *World) Apart() []*World {
+	var out []*World
+	for i := range w.nodes {
+		out = append(out, &World{URL: w.URL, Clock: w.Clock, Log: w.Log, http: w.http, file: w.file,
+			nodes: w.nodes[i : i+1], stores: w.stores})
+	}
+	return out
+}
+
 // Address is the host and port of the first gateway.
 func (w *World) Address() string { return w.nodes[0].public }
 
