@@ -62,13 +62,13 @@ func (h *house) Authenticators(context.Context, string, time.Time) ([]mfa.Authen
 	return h.authenticators, nil
 }
 
-func (*house) Associate(_ context.Context, _, _ []mfa.Authenticator, _ audit.Event) error {
+func (*house) Associate(_ context.Context, _ mfa.Credential, _, _ []mfa.Authenticator, _ audit.Event) error {
 	return errDown
 }
 
 func (*house) Alive(context.Context, mfa.Transaction) (bool, error) { return false, errDown }
 
-func (*house) Remove(context.Context, []mfa.Authenticator, []string, audit.Event) error {
+func (*house) Remove(context.Context, mfa.Credential, []mfa.Authenticator, []string, audit.Event) error {
 	return errDown
 }
 

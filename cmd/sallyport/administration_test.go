@@ -155,7 +155,8 @@ func TestResetFactors(t *testing.T) {
 	ctx := context.Background()
 	now := k.deps.now()
 	k.database(func(db database) error {
-		return db.Associate(ctx, nil, []mfa.Authenticator{
+		half := mfa.Transaction{Login: mfa.Login{Subject: "auth0|alice", Client: "spa"}}
+		return db.Associate(ctx, mfa.Credential{Subject: "auth0|alice", Transaction: &half}, nil, []mfa.Authenticator{
 			{ID: "totp|dev_1", Subject: "auth0|alice", Type: mfa.OTP, Secret: secret.New("GEZDGNBVGY3TQOJQ"), Algorithm: "SHA1",
 				Digits: 6, Period: otpPeriod, Handle: "h", CreatedAt: now, ExpiresAt: now.Add(otpPeriod)},
 		}, audit.Event{At: now, Type: audit.Associated, Success: true, Subject: "auth0|alice", Grant: "test"})

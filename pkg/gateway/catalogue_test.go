@@ -295,7 +295,8 @@ func TestCatalogueRecoveryCode(t *testing.T) {
 		now := w.Clock.Now().Truncate(time.Millisecond)
 		carol := mfa.Authenticator{ID: "totp|dev_AAAAAAAAAAAAAAAA", Subject: "auth0|carol", Type: mfa.OTP, Secret: seed,
 			Algorithm: "SHA1", Digits: 6, Period: 30 * time.Second, CreatedAt: now, ConfirmedAt: now}
-		if err := w.Administer(t).Associate(t.Context(), nil, []mfa.Authenticator{carol}, event(w)); err != nil {
+		half := mfa.Credential{Subject: carol.Subject, Transaction: &mfa.Transaction{Login: mfa.Login{Subject: carol.Subject, Client: "spa"}}}
+		if err := w.Administer(t).Associate(t.Context(), half, nil, []mfa.Authenticator{carol}, event(w)); err != nil {
 			t.Fatal(err)
 		}
 		token = ask(t, w, "spa", "carol")

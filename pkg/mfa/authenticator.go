@@ -91,20 +91,26 @@ var ErrChanged = errors.New("the authenticators have changed meanwhile")
 
 // AuthenticatorStore keeps authenticators. An error from it never means that there
 // are none.
+//
+// Associate and Remove change what the subject of a credential has. They fail with
+// fault.BadBearer, and change nothing, when the credential ended since it was read: by a
+// revocation, its own use, a change of the password that was proved, or because subject
+// or client were stopped. What ends a credential and what it changes follow one another.
 type AuthenticatorStore interface {
 	// Authenticators returns what the subject has: active, disabled and pending, oldest
 	// first, without those that were deleted or whose pending time is over.
 	Authenticators(ctx context.Context, subject string, now time.Time) ([]Authenticator, error)
-	// Associate adds pending authenticators of one subject and the audit event, all or
-	// none, if the subject still has what was seen; else it fails with ErrChanged.
-	// Codes of an authenticator are stored with it.
-	Associate(ctx context.Context, seen, pending []Authenticator, e audit.Event) error
-	// Remove deletes authenticators of one subject, with their secrets and codes, if the
-	// subject still has what was seen; else it fails with [ErrChanged].
-	Remove(ctx context.Context, seen []Authenticator, ids []string, e audit.Event) error
-	// Alive reports whether a transaction may still be used: that it was not finished,
-	// and its subject is neither gone nor blocked and has the password that was proved.
-	// The state store may know it all the same, for it is not the one that decides.
+	// Associate adds pending authenticators and the audit event, all or none, if the
+	// subject still has what was seen; else it fails with ErrChanged. Codes of an
+	// authenticator are stored with it.
+	Associate(ctx context.Context, c Credential, seen, pending []Authenticator, e audit.Event) error
+	// Remove deletes authenticators, with their secrets and codes, if the subject still
+	// has what was seen; else it fails with [ErrChanged].
+	Remove(ctx context.Context, c Credential, seen []Authenticator, ids []string, e audit.Event) error
+	// Alive reports whether a transaction may still be used: that it was not finished, its
+	// client is not disabled, and its subject is neither gone nor blocked and has the
+	// password that was proved. The state store may know it all the same, for it is not
+	// the one that decides.
 	Alive(ctx context.Context, t Transaction) (bool, error)
 	// Account returns the name that an authenticator app shows for the subject. It
 	// fails with fault.NotFound or fault.UserBlocked.

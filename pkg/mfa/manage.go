@@ -84,7 +84,7 @@ func (r *Registrar) remove(ctx context.Context, c Credential, id, address string
 	}
 	e := audit.Event{At: r.now(), Type: audit.Removed, Success: true, Subject: c.Subject, Client: c.Client,
 		Authenticators: gone, Grant: "DELETE", Address: address}
-	if err := r.Authenticators.Remove(ctx, all, gone, e); err != nil {
+	if err := r.Authenticators.Remove(ctx, c, all, gone, e); err != nil {
 		return fault.Because(fault.Unavailable, fmt.Errorf("remove an authenticator: %w", err))
 	}
 	return nil

@@ -217,7 +217,7 @@ func (r *Registrar) keep(ctx context.Context, c Credential, seen, made []Authent
 		}
 		e.Authenticators = append(e.Authenticators, m.ID)
 	}
-	if err := r.Authenticators.Associate(ctx, seen, made, e); err != nil {
+	if err := r.Authenticators.Associate(ctx, c, seen, made, e); err != nil {
 		return fault.Because(fault.Unavailable, fmt.Errorf("associate: %w", err))
 	}
 	return nil

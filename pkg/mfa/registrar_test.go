@@ -321,8 +321,62 @@ type readOnly struct {
 	down mfatest.Down
 }
 
-func (r readOnly) Associate(ctx context.Context, seen, all []mfa.Authenticator, e audit.Event) error {
-	return r.down.Associate(ctx, seen, all, e)
+func (r readOnly) Associate(ctx context.Context, c mfa.Credential, seen, all []mfa.Authenticator, e audit.Event) error {
+	return r.down.Associate(ctx, c, seen, all, e)
+}
+
+// meanwhile is a store in which something happens after somebody has looked.
+type meanwhile struct {
+	*mfatest.Store
+	happens func()
+}
+
+func (m meanwhile) Authenticators(ctx context.Context, subject string, now time.Time) ([]mfa.Authenticator, error) {
+	defer m.happens()
+	return m.Store.Authenticators(ctx, subject, now)
+}
+
+// ending is a registrar in whose requests a credential ends.
+func (w *world) ending(end func(*world, mfa.Credential), c mfa.Credential) *mfa.Registrar {
+	o := w.Options
+	o.Authenticators = meanwhile{w.store, func() { end(w, c) }}
+	return mfa.NewRegistrar(o)
+}
+
+// TestEndedMeanwhile: what ends a credential ends the request that came with it, also
+// when that is halfway through.
+func TestEndedMeanwhile(t *testing.T) {
+	for name, end := range map[string]func(*world, mfa.Credential){
+		"the user is blocked":     func(w *world, c mfa.Credential) { w.store.Block(c.Subject) },
+		"the token is none":       func(w *world, c mfa.Credential) { w.store.End(c.Handle) },
+		"another's token is none": func(w *world, _ mfa.Credential) { w.store.End("another") },
+	} {
+		good := name == "another's token is none"
+		want := func(what string, err error) {
+			t.Helper()
+			if good != (err == nil) || !good && fault.Of(err) != fault.BadBearer {
+				t.Errorf("%s, %s: %v", name, what, err)
+			}
+		}
+		w := newWorld(t)
+		c, err := w.registrar.Credential(t.Context(), w.password(mira))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.ending(end, c).Associate(t.Context(), c, mfa.Association{Wanted: []string{"otp"}})
+		want("associate", err)
+		if got := len(w.all(mira)) > 0; got != good {
+			t.Errorf("%s: associated: %t", name, got)
+		}
+
+		w = newWorld(t)
+		w.enrolled(mira)
+		c = strong(w)
+		want("remove", w.ending(end, c).Remove(t.Context(), c, w.only(mira, mfa.OTP).ID, ""))
+		if got := len(w.all(mira)) == 0; got != good {
+			t.Errorf("%s: removed: %t", name, got)
+		}
+	}
 }
 
 // otpless is a phone in the place of one-time passwords.

@@ -122,13 +122,13 @@ func (*house) Authenticators(context.Context, string, time.Time) ([]mfa.Authenti
 	return nil, nil
 }
 
-func (*house) Associate(_ context.Context, _, _ []mfa.Authenticator, _ audit.Event) error {
+func (*house) Associate(_ context.Context, _ mfa.Credential, _, _ []mfa.Authenticator, _ audit.Event) error {
 	return errDown
 }
 
 func (*house) Alive(context.Context, mfa.Transaction) (bool, error) { return false, errDown }
 
-func (*house) Remove(context.Context, []mfa.Authenticator, []string, audit.Event) error {
+func (*house) Remove(context.Context, mfa.Credential, []mfa.Authenticator, []string, audit.Event) error {
 	return errDown
 }
 

@@ -1,9 +1,7 @@
 package server
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -32,9 +30,6 @@ func (s *Server) credential(r *http.Request, scope string) (mfa.Credential, erro
 		return mfa.Credential{}, fault.NoBearer
 	}
 	c, err := s.Registrar.Credential(r.Context(), token)
-	if err == nil {
-		return c, s.open(r.Context(), c.Client)
-	}
 	if !errors.Is(err, fault.BadBearer) {
 		return c, err
 	}
@@ -43,19 +38,6 @@ func (s *Server) credential(r *http.Request, scope string) (mfa.Credential, erro
 		return mfa.Credential{}, fault.BadBearer
 	}
 	return c, err
-}
-
-// open refuses an mfa_token whose client was disabled since. Of an access token the
-// store says so.
-func (s *Server) open(ctx context.Context, id string) error {
-	client, err := s.Clients.Registry.Client(ctx, id)
-	switch {
-	case errors.Is(err, fault.NotFound), err == nil && client.Disabled:
-		return fault.BadBearer
-	case err != nil:
-		return fault.Because(fault.Unavailable, fmt.Errorf("find the client of a token: %w", err))
-	}
-	return nil
 }
 
 // sameClient checks the client fields that some libraries send beside the bearer

@@ -190,7 +190,7 @@ func (w *world) Authenticators(ctx context.Context, _ string, _ time.Time) ([]mf
 	return w.authenticators, w.reach(ctx)
 }
 
-func (w *world) Associate(_ context.Context, _, pending []mfa.Authenticator, _ audit.Event) error {
+func (w *world) Associate(_ context.Context, _ mfa.Credential, _, pending []mfa.Authenticator, _ audit.Event) error {
 	w.authenticators = append(w.authenticators, pending...)
 	return w.down
 }
@@ -202,7 +202,7 @@ func (w *world) Alive(ctx context.Context, t mfa.Transaction) (bool, error) {
 	return !redeemed && !w.gone, w.reach(ctx)
 }
 
-func (w *world) Remove(ctx context.Context, _ []mfa.Authenticator, ids []string, _ audit.Event) error {
+func (w *world) Remove(ctx context.Context, _ mfa.Credential, _ []mfa.Authenticator, ids []string, _ audit.Event) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.authenticators = slices.DeleteFunc(w.authenticators, func(a mfa.Authenticator) bool { return slices.Contains(ids, a.ID) })

@@ -97,7 +97,7 @@ func associateSeen(t *testing.T, s *databaseSuite) {
 	var added atomic.Int32
 	atBarrier(func(i int) {
 		pending := []mfa.Authenticator{s.pending("totp|"+numbered(i), alice, "h")}
-		switch err := s.node(i).Authenticators.Associate(t.Context(), seen, pending, s.changed(alice)); {
+		switch err := s.node(i).Authenticators.Associate(t.Context(), halfway(alice, "h"), seen, pending, s.changed(alice)); {
 		case err == nil:
 			added.Add(1)
 		case !errors.Is(err, mfa.ErrChanged):
@@ -113,7 +113,7 @@ func associateAtomic(t *testing.T, s *databaseSuite) {
 	s.enroll(t, alice, "totp|a")
 	before := s.a.State.Dump(t)
 	both := []mfa.Authenticator{s.pending("totp|new", bob, "h"), s.pending("totp|a", bob, "h")}
-	err := s.a.Authenticators.Associate(t.Context(), s.authenticators(t, bob), both, s.changed(bob))
+	err := s.a.Authenticators.Associate(t.Context(), halfway(bob, "h"), s.authenticators(t, bob), both, s.changed(bob))
 	if err == nil {
 		t.Error("an id was given twice")
 	}

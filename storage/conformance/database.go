@@ -106,7 +106,8 @@ func (s *databaseSuite) pass(d time.Duration) { s.elapsed.Add(int64(d)) }
 func RunDatabase(t *testing.T, open func(t testing.TB, now func() time.Time) (a, b Node)) {
 	t.Helper()
 	suites := []map[string]func(*testing.T, *databaseSuite){
-		issueTests(), refreshTests(), revokeTests(), consumeTests(), authenticatorTests(), userTests(), registryTests(), auditTests(),
+		issueTests(), refreshTests(), revokeTests(), consumeTests(), authenticatorTests(), credentialTests(), userTests(),
+		registryTests(), auditTests(),
 	}
 	for _, tests := range suites {
 		for name, test := range tests {
@@ -174,7 +175,8 @@ func (s *databaseSuite) codes(id, subject, handle string, hashes ...string) mfa.
 func (s *databaseSuite) associate(t *testing.T, pending ...mfa.Authenticator) {
 	t.Helper()
 	e := audit.Event{At: s.now(), Type: audit.Associated, Success: true, Subject: pending[0].Subject}
-	if err := s.a.Authenticators.Associate(t.Context(), s.authenticators(t, pending[0].Subject), pending, e); err != nil {
+	seen := s.authenticators(t, pending[0].Subject)
+	if err := s.a.Authenticators.Associate(t.Context(), halfway(pending[0].Subject, "h"), seen, pending, e); err != nil {
 		t.Fatal(err)
 	}
 }

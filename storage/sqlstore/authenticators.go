@@ -69,20 +69,37 @@ func (s *Store) Authenticators(ctx context.Context, subject string, now time.Tim
 	return all, nil
 }
 
-// Associate implements mfa.AuthenticatorStore. The lock on the user's row makes those
-// who look and then add follow one another.
-func (s *Store) Associate(ctx context.Context, seen, pending []mfa.Authenticator, e audit.Event) error {
+// Associate implements mfa.AuthenticatorStore.
+func (s *Store) Associate(ctx context.Context, c mfa.Credential, seen, pending []mfa.Authenticator, e audit.Event) error {
 	return s.transact(ctx, "associate", func(tx *gorm.DB) error {
-		if len(pending) > 0 {
-			if _, err := lockUser(tx, pending[0].Subject, fault.NotFound); err != nil {
-				return err
-			}
-			if err := s.unchanged(tx, pending[0].Subject, seen); err != nil {
-				return err
-			}
+		if err := s.same(tx, c, seen); err != nil {
+			return err
 		}
 		return s.add(tx, pending, e)
 	})
+}
+
+// same wants a credential to be good still, and its subject to have what was seen. The
+// lock on the user's row makes those who look and then change follow one another, and
+// whoever ends a credential takes it as well.
+func (s *Store) same(tx *gorm.DB, c mfa.Credential, seen []mfa.Authenticator) error {
+	if _, err := lockUser(tx, c.Subject, fault.BadBearer); err != nil {
+		return err
+	}
+	var good bool
+	var err error
+	if c.Transaction != nil {
+		good, err = alive(tx, *c.Transaction)
+	} else {
+		good, err = accessTokenActive(tx, c.Handle, s.now())
+	}
+	switch {
+	case err != nil:
+		return err
+	case !good:
+		return fmt.Errorf("the credential has ended: %w", fault.BadBearer)
+	}
+	return s.unchanged(tx, c.Subject, seen)
 }
 
 // unchanged compares a user's authenticators with those that were seen.
@@ -125,15 +142,12 @@ func (s *Store) add(tx *gorm.DB, pending []mfa.Authenticator, e audit.Event) err
 }
 
 // Remove implements mfa.AuthenticatorStore. The rows stay as tombstones.
-func (s *Store) Remove(ctx context.Context, seen []mfa.Authenticator, ids []string, e audit.Event) error {
+func (s *Store) Remove(ctx context.Context, c mfa.Credential, seen []mfa.Authenticator, ids []string, e audit.Event) error {
 	return s.transact(ctx, "remove an authenticator", func(tx *gorm.DB) error {
-		if _, err := lockUser(tx, e.Subject, fault.NotFound); err != nil {
+		if err := s.same(tx, c, seen); err != nil {
 			return err
 		}
-		if err := s.unchanged(tx, e.Subject, seen); err != nil {
-			return err
-		}
-		if _, err := s.bury(tx, e.Subject, e.Grant, ids); err != nil {
+		if _, err := s.bury(tx, c.Subject, e.Grant, ids); err != nil {
 			return err
 		}
 		return s.record(tx, e)
@@ -161,14 +175,19 @@ func (s *Store) bury(tx *gorm.DB, userID, by string, ids []string) (int64, error
 
 // Alive implements mfa.AuthenticatorStore.
 func (s *Store) Alive(ctx context.Context, t mfa.Transaction) (bool, error) {
+	return alive(s.reader.WithContext(ctx), t)
+}
+
+func alive(db *gorm.DB, t mfa.Transaction) (bool, error) {
 	var found []struct {
 		Redeemed int64
 		Changed  stamp
 	}
-	err := s.reader.WithContext(ctx).Raw(`SELECT COALESCE(p.changed_at, 0) AS changed,
+	err := db.Raw(`SELECT COALESCE(p.changed_at, 0) AS changed,
 			(SELECT COUNT(*) FROM redemptions WHERE kind = 'mfa_token' AND hash = ?) AS redeemed
-		FROM users u LEFT JOIN passwords p ON p.user_id = u.id
-		WHERE u.id = ? AND u.deleted_at = 0 AND u.blocked_at = 0`, t.ID, t.Login.Subject).Scan(&found).Error
+		FROM users u JOIN clients c ON c.id = ? LEFT JOIN passwords p ON p.user_id = u.id
+		WHERE u.id = ? AND u.deleted_at = 0 AND u.blocked_at = 0 AND c.disabled_at = 0`,
+		t.ID, t.Login.Client, t.Login.Subject).Scan(&found).Error
 	if err != nil || len(found) == 0 || found[0].Redeemed > 0 {
 		return false, failed("look at a transaction", err)
 	}
@@ -177,7 +196,7 @@ func (s *Store) Alive(ctx context.Context, t mfa.Transaction) (bool, error) {
 			return false, nil
 		}
 	}
-	return s.continues(ctx, t.Login)
+	return continues(db, t.Login)
 }
 
 // Account implements mfa.AuthenticatorStore: the e-mail address, else the user name,

@@ -106,8 +106,12 @@ func endFailures(tx *gorm.DB, i record.Issuance) error {
 
 // AccessTokenActive implements record.Store.
 func (s *Store) AccessTokenActive(ctx context.Context, id string, now time.Time) (bool, error) {
+	return accessTokenActive(s.reader.WithContext(ctx), id, now)
+}
+
+func accessTokenActive(db *gorm.DB, id string, now time.Time) (bool, error) {
 	var n int64
-	err := s.reader.WithContext(ctx).Raw(`SELECT COUNT(*) FROM access_tokens t
+	err := db.Raw(`SELECT COUNT(*) FROM access_tokens t
 		JOIN clients c ON c.id = t.client_id
 		LEFT JOIN sessions s ON s.id = t.session_id
 		LEFT JOIN users u ON u.id = t.user_id

@@ -170,7 +170,7 @@ func login(t *testing.T, s *sqlstore.Store, n string) {
 		ID: n, Subject: n, Type: mfa.RecoveryCode, Codes: []mfa.LookupSecret{{Hash: n}}, Handle: n,
 		CreatedAt: noon, ConfirmedAt: noon,
 	}
-	associate := s.Associate(t.Context(), nil, []mfa.Authenticator{a}, e)
+	associate := s.Associate(t.Context(), halfway(t, s, n), nil, []mfa.Authenticator{a}, e)
 	count := s.Attempt(t.Context(), throttle.Attempt{Subject: n, Authenticators: []string{n}, Wrong: true, Event: e}, throttle.Limits{Free: 9, Daily: 9, Disable: 9})
 	issue := s.Issue(t.Context(), record.Issuance{
 		At: noon,

@@ -81,11 +81,11 @@ func rotate(tx *gorm.DB, i record.Issuance, r record.Rotation) (bool, error) {
 
 // continues reports whether what a login goes on with is good still: its session, and the
 // refresh token that it would use up.
-func (s *Store) continues(ctx context.Context, l mfa.Login) (bool, error) {
+func continues(db *gorm.DB, l mfa.Login) (bool, error) {
 	if l.Session == "" {
 		return true, nil
 	}
-	find := s.reader.WithContext(ctx).Table("sessions s").Where("s.id = ? AND s.revoked_at = 0", l.Session)
+	find := db.Table("sessions s").Where("s.id = ? AND s.revoked_at = 0", l.Session)
 	if l.Rotates != nil {
 		find = find.Joins("JOIN refresh_families f ON f.session_id = s.id AND f.revoked_at = 0").
 			Joins("JOIN refresh_tokens t ON t.family_id = f.id AND t.used_at = 0 AND t.hash = ?", l.Rotates.Hash)

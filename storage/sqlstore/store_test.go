@@ -115,7 +115,7 @@ func TestSealedRows(t *testing.T) {
 					ID: "totp|" + who, Subject: who, Type: mfa.OTP, Secret: secret.New("SEED" + who),
 					CreatedAt: noon, ExpiresAt: noon.Add(time.Hour),
 				}
-				if err := s.Associate(t.Context(), nil, []mfa.Authenticator{a}, audit.Event{}); err != nil {
+				if err := s.Associate(t.Context(), halfway(t, s, who), nil, []mfa.Authenticator{a}, audit.Event{}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -146,7 +146,7 @@ func TestSQLiteFileShowsNothing(t *testing.T) {
 		ID: "totp|a", Subject: "a", Type: mfa.OTP, Secret: secret.New("JBSWY3DPEHPK3PXP"),
 		CreatedAt: noon, ExpiresAt: noon.Add(time.Hour),
 	}
-	if err := s.Associate(t.Context(), nil, []mfa.Authenticator{a}, audit.Event{}); err != nil {
+	if err := s.Associate(t.Context(), halfway(t, s, "a"), nil, []mfa.Authenticator{a}, audit.Event{}); err != nil {
 		t.Fatal(err)
 	}
 	k := signer.Key{ID: "kid", Algorithm: "ES256", Private: secret.New("PRIVATE-KEY"), CreatedAt: noon}
@@ -170,6 +170,15 @@ func TestSQLiteFileShowsNothing(t *testing.T) {
 			t.Errorf("the files show %.4s", clear)
 		}
 	}
+}
+
+// halfway is the mfa_token of a user at a client that there is then.
+func halfway(t testing.TB, s *sqlstore.Store, user string) mfa.Credential {
+	t.Helper()
+	if _, err := s.SaveClient(t.Context(), record.Client{ID: "spa"}, audit.Event{At: noon, Type: audit.ClientChanged}); err != nil {
+		t.Fatal(err)
+	}
+	return mfa.Credential{Subject: user, Transaction: &mfa.Transaction{Login: mfa.Login{Subject: user, Client: "spa"}}}
 }
 
 func create(t testing.TB, s *sqlstore.Store, u identity.User) {

@@ -20,6 +20,7 @@ type Store struct {
 	mu       sync.Mutex
 	accounts map[string]string // by subject
 	blocked  map[string]bool
+	ended    map[string]bool // handles of credentials
 	state    state
 	failures map[string]throttle.Failures // by subject
 	access   map[string]record.AccessToken
@@ -39,6 +40,7 @@ func NewStore(accounts map[string]string) *Store {
 	return &Store{
 		accounts: maps.Clone(accounts),
 		blocked:  map[string]bool{},
+		ended:    map[string]bool{},
 		state:    state{redeemed: map[string]bool{}},
 		failures: map[string]throttle.Failures{},
 		access:   map[string]record.AccessToken{},
@@ -62,6 +64,21 @@ func (s *Store) Block(subject string) {
 	s.blocked[subject] = true
 }
 
+// End ends a credential by its handle, as a revocation does.
+func (s *Store) End(handle string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended[handle] = true
+}
+
+// good wants a credential not to have ended.
+func (s *Store) good(c mfa.Credential) error {
+	if s.blocked[c.Subject] || s.ended[c.Handle] || s.state.redeemed["mfa_token "+c.Handle] {
+		return fault.BadBearer
+	}
+	return nil
+}
+
 // Authenticators implements mfa.AuthenticatorStore.
 func (s *Store) Authenticators(_ context.Context, subject string, now time.Time) ([]mfa.Authenticator, error) {
 	s.mu.Lock()
@@ -77,12 +94,15 @@ func (s *Store) Authenticators(_ context.Context, subject string, now time.Time)
 }
 
 // Associate implements mfa.AuthenticatorStore.
-func (s *Store) Associate(_ context.Context, seen, pending []mfa.Authenticator, e audit.Event) error {
+func (s *Store) Associate(_ context.Context, c mfa.Credential, seen, pending []mfa.Authenticator, e audit.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.good(c); err != nil {
+		return err
+	}
 	there := 0
 	for _, a := range s.state.authenticators {
-		if len(pending) > 0 && a.Subject == pending[0].Subject && (a.Active() || pending[0].CreatedAt.Before(a.ExpiresAt)) {
+		if len(pending) > 0 && a.Subject == c.Subject && (a.Active() || pending[0].CreatedAt.Before(a.ExpiresAt)) {
 			there++
 		}
 	}
@@ -154,16 +174,19 @@ func (s *Store) Events() []audit.Event {
 }
 
 // Remove implements mfa.AuthenticatorStore.
-func (s *Store) Remove(_ context.Context, seen []mfa.Authenticator, ids []string, e audit.Event) error {
+func (s *Store) Remove(_ context.Context, c mfa.Credential, seen []mfa.Authenticator, ids []string, e audit.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.good(c); err != nil {
+		return err
+	}
 	for _, a := range seen {
 		if there := s.state.find(a.ID); there == nil || there.Active() != a.Active() {
 			return mfa.ErrChanged
 		}
 	}
 	s.state.authenticators = slices.DeleteFunc(s.state.authenticators, func(a mfa.Authenticator) bool {
-		return a.Subject == e.Subject && slices.Contains(ids, a.ID)
+		return a.Subject == c.Subject && slices.Contains(ids, a.ID)
 	})
 	s.events = append(s.events, e)
 	return nil
@@ -173,7 +196,7 @@ func (s *Store) Remove(_ context.Context, seen []mfa.Authenticator, ids []string
 func (s *Store) Alive(_ context.Context, t mfa.Transaction) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.state.redeemed["mfa_token "+t.ID] && !s.blocked[t.Login.Subject], nil
+	return s.good(mfa.Credential{Subject: t.Login.Subject, Handle: t.ID}) == nil, nil
 }
 
 // Issue implements record.Store.

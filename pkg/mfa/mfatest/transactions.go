@@ -91,7 +91,7 @@ func (d Down) Authenticators(context.Context, string, time.Time) ([]mfa.Authenti
 }
 
 // Associate implements mfa.AuthenticatorStore.
-func (d Down) Associate(_ context.Context, _, _ []mfa.Authenticator, _ audit.Event) error {
+func (d Down) Associate(_ context.Context, _ mfa.Credential, _, _ []mfa.Authenticator, _ audit.Event) error {
 	return d.Err
 }
 
@@ -99,7 +99,9 @@ func (d Down) Associate(_ context.Context, _, _ []mfa.Authenticator, _ audit.Eve
 func (d Down) Alive(context.Context, mfa.Transaction) (bool, error) { return false, d.Err }
 
 // Remove implements mfa.AuthenticatorStore.
-func (d Down) Remove(context.Context, []mfa.Authenticator, []string, audit.Event) error { return d.Err }
+func (d Down) Remove(context.Context, mfa.Credential, []mfa.Authenticator, []string, audit.Event) error {
+	return d.Err
+}
 
 // Account implements mfa.AuthenticatorStore.
 func (d Down) Account(context.Context, string) (string, error) { return "", d.Err }
