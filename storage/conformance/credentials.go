@@ -15,6 +15,7 @@ func credentialTests() map[string]func(*testing.T, *databaseSuite) {
 	tests := map[string]func(*testing.T, *databaseSuite){
 		"nothing changes behind the end of a credential": raceCredential,
 		"what nobody issued is no credential":            credentialUnknown,
+		"a revoked token confirms nothing":               credentialRevoked,
 	}
 	for _, e := range endings() {
 		tests["a credential ends: "+e.name] = func(t *testing.T, s *databaseSuite) { credentialEnds(t, s, e) }
@@ -165,6 +166,25 @@ func credentialUnknown(t *testing.T, s *databaseSuite) {
 	stranger := halfway(alice, "one")
 	stranger.Transaction.Login.Client = "nobody"
 	s.changeless(t, stranger)
+}
+
+// What an access token associated is not confirmed once it was revoked, though its session
+// goes on.
+func credentialRevoked(t *testing.T, s *databaseSuite) {
+	confirms := func(n string) record.Issuance {
+		i := s.issuance(alice, "confirm-"+n, record.Confirmation{Authenticator: "totp|" + n, Handle: "jti-" + n, First: true})
+		i.Session.ID, i.Session.CreatedAt, i.Refresh = "session-"+n, time.Time{}, nil
+		return i
+	}
+	for _, n := range []string{"good", "over"} {
+		s.issue(t, s.issuance(alice, n))
+		if err := s.add(t, s.a, managing(alice, n), "totp|"+n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.revoke(t, "jti-over", "")
+	s.refuse(t, confirms("over"), fault.MalformedMFAToken)
+	s.issue(t, confirms("good"))
 }
 
 // Of those who change something while their credential ends, none does so afterwards.

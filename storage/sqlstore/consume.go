@@ -104,9 +104,11 @@ func active(tx *gorm.DB, userID string) (int64, error) {
 }
 
 // confirm activates a pending authenticator and its twins. The user's row is locked,
-// so that of two enrollments that want to be the first the later one sees the other.
+// so that of two enrollments that want to be the first the later one sees the other. What
+// an access token associated ends with its revocation.
 func confirm(tx *gorm.DB, i record.Issuance, c record.Confirmation) (bool, error) {
-	const pending = "user_id = ? AND handle = ? AND confirmed_at = 0 AND deleted_at = 0 AND expires_at > ?"
+	const pending = `user_id = ? AND handle = ? AND confirmed_at = 0 AND deleted_at = 0 AND expires_at > ?
+		AND NOT EXISTS (SELECT 1 FROM access_tokens t WHERE t.id = handle AND t.revoked_at <> 0)`
 	if c.First {
 		if factors, err := active(tx, i.Session.Subject); err != nil || factors > 0 {
 			return false, err
