@@ -106,7 +106,7 @@ func (s *databaseSuite) pass(d time.Duration) { s.elapsed.Add(int64(d)) }
 func RunDatabase(t *testing.T, open func(t testing.TB, now func() time.Time) (a, b Node)) {
 	t.Helper()
 	suites := []map[string]func(*testing.T, *databaseSuite){
-		issueTests(), refreshTests(), revokeTests(), consumeTests(), authenticatorTests(), credentialTests(), userTests(),
+		issueTests(), refreshTests(), throttleTests(), revokeTests(), consumeTests(), authenticatorTests(), credentialTests(), userTests(),
 		registryTests(), auditTests(),
 	}
 	for _, tests := range suites {
