@@ -140,7 +140,7 @@ func (g *Gateway) compose(ring *secret.Ring, users identity.Verifier) *server.Se
 	c, sql := g.Config, g.stores.sql
 	url := c.Server.PublicURL
 	domain := mfa.Options{
-		Factors:        g.factors(),
+		Factors:        g.factors(ring),
 		Authenticators: sql,
 		Transactions:   g.stores.state,
 		Limiter:        sql,

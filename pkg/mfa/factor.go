@@ -25,8 +25,9 @@ type Structured interface {
 	Objects() []string
 }
 
-// Proof is what the client sends to prove an authenticator, by parameter name. A
-// parameter that a factor declares as an object arrives as raw JSON.
+// Proof is what the client sends to prove an authenticator, by parameter name; the
+// mfa_token that it came with is among them. A parameter that a factor declares as an
+// object arrives as raw JSON.
 type Proof map[string]secret.Text
 
 // Verified is a proof that held, and what must be spent for it.

@@ -38,7 +38,7 @@ func (v *Verifier) Confirm(ctx context.Context, c Credential, a Attempt) (Cleara
 	scopes := slices.DeleteFunc(slices.Clone(c.Scopes), func(s string) bool { return s == "offline_access" })
 	l := Login{Subject: c.Subject, Client: c.Client, Origin: FromManagement, Grant: a.Grant, Address: a.Address,
 		Scopes: a.narrow(scopes), Audience: c.Audience, Session: c.Session.ID, Proofs: c.Session.Proofs, Until: c.ExpiresAt}
-	proved, verified, err := try(ctx, factor, tried, a.Proof)
+	proved, verified, err := try(ctx, factor, tried, a.proof())
 	if err := v.let(ctx, l, a, tried, err); err != nil {
 		return Clearance{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -107,6 +108,12 @@ func (a Attempt) narrow(scopes []string) []string {
 	return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return !slices.Contains(a.Scopes, s) })
 }
 
+func (a Attempt) proof() Proof {
+	p := Proof{"mfa_token": a.Token}
+	maps.Copy(p, a.Proof)
+	return p
+}
+
 // Verify judges a proof of the second factor. A wrong one is counted durably before
 // Verify returns; a right one is used up when the clearance is issued.
 func (v *Verifier) Verify(ctx context.Context, a Attempt) (Clearance, error) {
@@ -132,8 +139,19 @@ func (v *Verifier) Verify(ctx context.Context, a Attempt) (Clearance, error) {
 	if err != nil {
 		return Clearance{}, err
 	}
-	proved, verified, err := try(ctx, factor, tried, a.Proof)
-	if err := v.let(ctx, t.Login, a, tried, err); err != nil {
+	proved, verified, err := try(ctx, factor, tried, a.proof())
+	lost := lost(err)
+	if err != nil && lost == nil {
+		// A transaction that is over, though it is remembered, says nothing about proofs.
+		if over := v.alive(ctx, t); over != nil {
+			return Clearance{}, over
+		}
+	}
+	err = v.let(ctx, t.Login, a, tried, err)
+	if lost != nil && fault.Of(err).Replay() {
+		return Clearance{}, &fault.Details{Kind: fault.MalformedMFAToken, Extra: lost, Err: err}
+	}
+	if err != nil {
 		return Clearance{}, err
 	}
 	return v.clear(t, a, proved, verified), nil
@@ -249,6 +267,15 @@ func try(ctx context.Context, f Factor, tried []Authenticator, p Proof) (Authent
 	return *proved, verified, nil
 }
 
+// lost is what a refusal tells of an answer that was lost, nil if it tells nothing.
+func lost(refusal error) map[string]any {
+	var d *fault.Details
+	if !errors.As(refusal, &d) || len(d.Extra) == 0 {
+		return nil
+	}
+	return d.Extra
+}
+
 // let answers for a proof that was held against authenticators: whether it was right is
 // told only outside of a wait. A wrong one counts, before anybody hears of it; a right one
 // that was used before does not (fixtures, settled points), but is recorded as well.
@@ -302,10 +329,10 @@ const endTimeout = 500 * time.Millisecond
 // recorded here; they count as no guess.
 func (v *Verifier) Finish(ctx context.Context, c Clearance, issued error) error {
 	if issued == nil {
-		if c.transaction != "" {
-			// The fence in SQL has ended the transaction already. Forgetting it keeps the
-			// token from listing authenticators, also when the client has hung up; a
-			// failure changes nothing else.
+		// An answer with members of its own may be lost, and be asked for again.
+		if c.transaction != "" && len(c.reply) == 0 {
+			// The fence in SQL has ended the transaction already, so a failure to forget it
+			// changes nothing; it makes room, also when the client has hung up.
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 			defer cancel()
 			_ = v.Transactions.EndTransaction(ctx, c.transaction)

@@ -51,7 +51,7 @@ func newWorld(t testing.TB, changes ...func(*mfa.Options)) *world {
 	o := mfa.Options{
 		Factors: []mfa.Factor{
 			otp.New(otp.Options{Issuer: func() string { return "Example" }, Past: 1, Now: w.clock.Now, Random: chance}),
-			recovery.New(recovery.Options{Live: 1, Random: chance}),
+			recovery.New(recovery.Options{Live: 1, Random: chance, Ring: ring}),
 		},
 		Authenticators: w.store,
 		Transactions:   w.transactions,

@@ -39,7 +39,7 @@ func (s *server) addSecondFactor(ctx context.Context, db *sqlstore.Store, ring *
 	o := mfa.Options{
 		Factors: []mfa.Factor{
 			otp.New(otp.Options{Issuer: func() string { return "Photos" }, Past: 1, Now: s.now, Random: rand.Reader}),
-			recovery.New(recovery.Options{Live: 1, Random: rand.Reader}),
+			recovery.New(recovery.Options{Live: 1, Random: rand.Reader, Ring: ring}),
 		},
 		Authenticators: db, Limiter: db, Limits: throttle.Limits{Free: 4, Daily: 25, Disable: 100}, Audit: db,
 		Transactions: memory.New(memory.Options{Now: s.now}),

@@ -4,6 +4,7 @@ package recovery
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
 	"io"
@@ -26,6 +27,7 @@ const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 type Options struct {
 	Live   int // codes that are live at a time: 1, replaced at each use, or 5 or 10, each used once
 	Random io.Reader
+	Ring   *secret.Ring // makes the code that replaces a used one
 }
 
 // Factor verifies recovery codes.
@@ -43,33 +45,55 @@ func (*Factor) Type() mfa.AuthenticatorType { return mfa.RecoveryCode }
 func (*Factor) Params() []string { return []string{"recovery_code"} }
 
 // Verify implements mfa.Factor. A single live code is replaced as it is used; the
-// answer carries the new one.
+// answer carries the new one. Should that answer be lost, the same request is refused, for
+// its code is used up, but the refusal carries the new code as well (T-22): it is made of
+// what only that request holds, and told only as long as it is unused itself.
 func (f *Factor) Verify(_ context.Context, a mfa.Authenticator, p mfa.Proof) (mfa.Verified, error) {
-	hash := secret.Hash(Canonical(p["recovery_code"]))
-	var known *mfa.LookupSecret
-	for i := range a.Codes {
-		if a.Codes[i].Hash == hash {
-			known = &a.Codes[i]
-		}
-	}
-	switch {
-	case known == nil:
+	typed := Canonical(p["recovery_code"])
+	hash := secret.Hash(typed)
+	known := find(a, hash)
+	if known == nil {
 		return mfa.Verified{}, fault.WrongRecoveryCode
-	case known.Used:
+	}
+	next, err := f.replacement(a, p["mfa_token"], typed)
+	if err != nil {
+		return mfa.Verified{}, err
+	}
+	reply := map[string]any{"recovery_code": next.Reveal()}
+	if known.Used {
+		if made := find(a, secret.Hash(next)); made != nil && !made.Used {
+			return mfa.Verified{}, &fault.Details{Kind: fault.UsedRecoveryCode, Extra: reply}
+		}
 		return mfa.Verified{}, fault.UsedRecoveryCode
 	}
 	use := record.CodeUse{Authenticator: a.ID, Hash: hash}
 	got := mfa.Verified{Methods: []string{"recovery_code"}}
 	if f.o.Live == 1 {
-		code, err := f.code()
-		if err != nil {
-			return mfa.Verified{}, err
-		}
-		use.Replacement = secret.Hash(code)
-		got.Reply = map[string]any{"recovery_code": code.Reveal()}
+		use.Replacement, got.Reply = secret.Hash(next), reply
 	}
 	got.Consumes = []record.Consumption{use}
 	return got, nil
+}
+
+func find(a mfa.Authenticator, hash string) *mfa.LookupSecret {
+	for i := range a.Codes {
+		if a.Codes[i].Hash == hash {
+			return &a.Codes[i]
+		}
+	}
+	return nil
+}
+
+// replacement is the code that replaces a used one: 120 bits of a keyed hash over the code
+// and the mfa_token, which has 160 random bits and is kept nowhere. So it is as good as
+// random to everybody but the gateway, and to that only when both are sent again.
+func (f *Factor) replacement(a mfa.Authenticator, token, used secret.Text) (secret.Text, error) {
+	mac, err := f.o.Ring.MAC("recovery_code", a.ID, token.Reveal(), used.Reveal())
+	if err != nil {
+		return secret.Text{}, fmt.Errorf("replace a recovery code: %w", err)
+	}
+	sum := sha256.Sum256([]byte(mac))
+	return encode(sum[:codeBytes]), nil
 }
 
 // Accompany implements mfa.Companion.
@@ -99,7 +123,11 @@ func (f *Factor) code() (secret.Text, error) {
 	if _, err := io.ReadFull(f.o.Random, raw); err != nil {
 		return secret.Text{}, fmt.Errorf("make a recovery code: %w", err)
 	}
-	return secret.New(base32.NewEncoding(alphabet).EncodeToString(raw)), nil
+	return encode(raw), nil
+}
+
+func encode(raw []byte) secret.Text {
+	return secret.New(base32.NewEncoding(alphabet).EncodeToString(raw))
 }
 
 // folded spells look-alikes as the symbol they are taken for, and drops what people

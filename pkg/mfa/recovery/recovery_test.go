@@ -20,12 +20,21 @@ import (
 
 const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
+// ring makes the codes that replace used ones.
+var ring = func() *secret.Ring {
+	r, err := secret.NewRing(mfatest.Epoch)
+	if err != nil {
+		panic(err)
+	}
+	return r
+}()
+
 func proof(code string) mfa.Proof { return mfa.Proof{"recovery_code": secret.New(code)} }
 
 // codes makes an authenticator and the codes that its user is shown.
 func codes(t testing.TB, live int) (*recovery.Factor, mfa.Authenticator, []string) {
 	t.Helper()
-	f := recovery.New(recovery.Options{Live: live, Random: mfatest.Random(t.Name())})
+	f := recovery.New(recovery.Options{Live: live, Random: mfatest.Random(t.Name()), Ring: ring})
 	made, err := f.Accompany(t.Context(), mfa.Enrolling{})
 	if err != nil || len(made.Authenticators) != 1 {
 		t.Fatalf("%+v, %v", made, err)
@@ -42,7 +51,7 @@ func TestFactor(t *testing.T) {
 		t.Run(fmt.Sprintf("live %d", live), func(t *testing.T) {
 			mfatest.RunFactor(t, func(t testing.TB) mfatest.Case {
 				return mfatest.Case{
-					Factor: recovery.New(recovery.Options{Live: live, Random: mfatest.Random(t.Name())}),
+					Factor: recovery.New(recovery.Options{Live: live, Random: mfatest.Random(t.Name()), Ring: ring}),
 					Clock:  &mfatest.Clock{},
 					Right:  func(a mfa.Authenticator, shown map[string]any) mfa.Proof { return proof(unused(a, shown)) },
 					Wrong: func(right mfa.Proof) mfa.Proof {
@@ -94,7 +103,7 @@ func TestAccompany(t *testing.T) {
 // that of chi-squared with 31 degrees of freedom at one in a million, for each place.
 func TestUniform(t *testing.T) {
 	const draws, bound = 6400, 87.0
-	f := recovery.New(recovery.Options{Live: draws, Random: mfatest.Random("uniform")})
+	f := recovery.New(recovery.Options{Live: draws, Random: mfatest.Random("uniform"), Ring: ring})
 	made, err := f.Accompany(t.Context(), mfa.Enrolling{})
 	if err != nil {
 		t.Fatal(err)
@@ -175,7 +184,7 @@ func TestUsed(t *testing.T) {
 // its one life (T-20).
 func TestSpellings(t *testing.T) {
 	const code = "0123456789ABCDEFGHJKMNPQ"
-	f := recovery.New(recovery.Options{Live: 1, Random: mfatest.Random(t.Name())})
+	f := recovery.New(recovery.Options{Live: 1, Random: mfatest.Random(t.Name()), Ring: ring})
 	a := mfa.Authenticator{Type: mfa.RecoveryCode, Codes: []mfa.LookupSecret{{Hash: secret.Hash(secret.New(code))}}}
 	same := []string{
 		code, strings.ToLower(code), "0123 4567 89AB CDEF GHJK MNPQ", "0123-4567-89ab-cdef-ghjk-mnpq", "  " + code + "  ",
@@ -227,23 +236,57 @@ func FuzzCanonical(f *testing.F) {
 	})
 }
 
-// TestWithoutChance: no code is better than one that can be guessed, and nothing is
-// used up when no new one can be made.
+// TestLostReply: who sends the very request again that used a code up is told the code that
+// replaced it, as long as that is unused; nobody else is, and no code works again (T-22).
+func TestLostReply(t *testing.T) {
+	f, a, shown := codes(t, 1)
+	with := func(token, code string) mfa.Proof {
+		return mfa.Proof{"recovery_code": secret.New(code), "mfa_token": secret.New(token)}
+	}
+	got, err := f.Verify(t.Context(), a, with("token", shown[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, _ := got.Reply["recovery_code"].(string)
+	if len(next) != 24 || strings.Trim(next, alphabet) != "" {
+		t.Fatalf("the new code is %q", next)
+	}
+	a.Codes = []mfa.LookupSecret{{Hash: a.Codes[0].Hash, Used: true}, {Hash: secret.Hash(secret.New(next))}}
+	for name, tt := range map[string]struct {
+		p    mfa.Proof
+		used bool
+		told bool
+	}{
+		"the same request":        {with("token", shown[0]), false, true},
+		"another spelling":        {with("token", strings.ToLower(shown[0])), false, true},
+		"another token":           {with("token2", shown[0]), false, false},
+		"no token":                {proof(shown[0]), false, false},
+		"the new one was used":    {with("token", shown[0]), true, false},
+		"the new one, same token": {with("token", next), true, false},
+	} {
+		b := a
+		b.Codes = slices.Clone(a.Codes)
+		b.Codes[1].Used = tt.used
+		_, err := f.Verify(t.Context(), b, tt.p)
+		var d *fault.Details
+		told := errors.As(err, &d) && d.Extra["recovery_code"] == next
+		if fault.Of(err) != fault.UsedRecoveryCode || told != tt.told {
+			t.Errorf("%s: %v, told %t", name, err, told)
+		}
+	}
+}
+
+// TestWithoutChance: no code is better than one that can be guessed.
 func TestWithoutChance(t *testing.T) {
 	broken := errors.New("no entropy")
 	short := func(bytes int64) io.Reader {
 		return io.MultiReader(io.LimitReader(mfatest.Random(t.Name()), bytes), iotest.ErrReader(broken))
 	}
 	for _, bytes := range []int64{0, 9, 10, 24} {
-		f := recovery.New(recovery.Options{Live: 1, Random: short(bytes)})
+		f := recovery.New(recovery.Options{Live: 1, Random: short(bytes), Ring: ring})
 		if made, err := f.Accompany(t.Context(), mfa.Enrolling{}); !errors.Is(err, broken) || made.Authenticators != nil {
 			t.Errorf("after %d bytes: %d authenticators, %v", bytes, len(made.Authenticators), err)
 		}
-	}
-	_, a, shown := codes(t, 1)
-	f := recovery.New(recovery.Options{Live: 1, Random: short(14)})
-	if got, err := f.Verify(t.Context(), a, proof(shown[0])); !errors.Is(err, broken) || got.Consumes != nil {
-		t.Errorf("use: %+v, %v", got, err)
 	}
 }
 
