@@ -49,6 +49,7 @@ var catalogue = map[fault.Kind]row{
 	fault.UsedRefreshToken: {http.StatusForbidden, "invalid_grant", "Unknown or invalid refresh token."},
 	fault.SubjectGone:      {http.StatusForbidden, "invalid_grant", "The refresh_token was generated for a user who doesn't exist anymore."},
 	fault.UnmetACR:         {http.StatusBadRequest, "unmet_authentication_requirements", "No login here reaches any of the acr_values."},
+	fault.StaleSession:     {http.StatusUnauthorized, "insufficient_user_authentication", "The session is too old to be stepped up. Log in again."},
 	fault.StalePassword:    {http.StatusUnauthorized, "insufficient_user_authentication", "The password was proved too long ago to enroll the first authenticator. Log in again."},
 	fault.StepUpBegun:      {http.StatusOK, "", ""},
 

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ory/fosite"
 
@@ -22,17 +23,19 @@ const grantMFAToken = "mfa_token"
 // stronger or newer login (RFC 9470, 3) without a browser.
 type StepUp struct {
 	issuing
-	read func(ctx context.Context, token secret.Text) (mfa.Credential, error)
+	read    func(ctx context.Context, token secret.Text) (mfa.Credential, error)
+	longest time.Duration
 }
 
 var _ fosite.TokenEndpointHandler = (*StepUp)(nil)
 
 // NewStepUp makes the handler. read returns what a live access token of a user was issued
-// for, or fails with fault.BadAccessToken.
-func NewStepUp(o Options, read func(ctx context.Context, token secret.Text) (mfa.Credential, error)) *StepUp {
+// for, or fails with fault.BadAccessToken. A session that is older than longest is not
+// stepped up: no login lasts for ever.
+func NewStepUp(o Options, read func(ctx context.Context, token secret.Text) (mfa.Credential, error), longest time.Duration) *StepUp {
 	return &StepUp{issuing{o, func(grant string) (string, bool) {
 		return mfaGrant, grant == grantMFAToken
-	}}, read}
+	}}, read, longest}
 }
 
 // GrantTypes lists what the handler serves, as discovery names it.
@@ -61,7 +64,7 @@ func (s *StepUp) HandleTokenEndpointRequest(ctx context.Context, ar fosite.Acces
 	r.session.clearance, err = s.Verifier.Begin(ctx, mfa.Login{
 		Subject: c.Subject, Client: r.client.ID, Origin: mfa.FromStepUp, Grant: r.grant,
 		Scopes: w.scopes, Audience: w.audience, Proofs: c.Session.Proofs, Session: c.Session.ID,
-		Address: r.session.Address, Until: c.ExpiresAt,
+		Address: r.session.Address, Until: c.ExpiresAt, Access: c.Handle,
 	}, w.demand)
 	var d *fault.Details
 	if errors.As(err, &d) && d.Kind == fault.MFARequired {
@@ -84,6 +87,9 @@ func (s *StepUp) inHand(ctx context.Context, r request) (mfa.Credential, error) 
 	}
 	if c.Client != r.client.ID {
 		return mfa.Credential{}, fault.ForeignToken
+	}
+	if s.Verifier.Now().Sub(c.Session.CreatedAt) > s.longest {
+		return mfa.Credential{}, fault.StaleSession
 	}
 	return c, nil
 }

@@ -97,6 +97,7 @@ func (p *Password) authenticate(ctx context.Context, r request, c identity.Crede
 		return identity.Identity{}, err
 	}
 	who, err := p.Users.Verify(ctx, c)
+	t.Subject = who.User.ID
 	if err == nil {
 		return who, p.Passwords.Right(ctx, t)
 	}

@@ -89,7 +89,7 @@ func (f *Refresh) renewal(ctx context.Context, r request, token secret.Text) (re
 		return record.Renewal{}, fault.Because(fault.Unavailable, fmt.Errorf("refresh: %w", err))
 	}
 	n.Rotation.Leeway = r.client.RefreshLeeway
-	if !n.UsedAt.IsZero() && !now.Before(n.UsedAt.Add(n.Rotation.Leeway)) {
+	if !n.UsedAt.IsZero() && (n.Rotation.Leeway <= 0 || !now.Before(n.UsedAt.Add(n.Rotation.Leeway))) {
 		return record.Renewal{}, f.reused(ctx, n.Rotation.Hash, audit.Event{Client: r.client.ID, Grant: r.grant, Address: r.session.Address})
 	}
 	return n, nil

@@ -50,6 +50,7 @@ const (
 	UsedRefreshToken Kind = "used_refresh_token" // used up: its family ends
 	SubjectGone      Kind = "subject_gone"       // its user was deleted
 	UnmetACR         Kind = "unmet_acr"          // acr_values that no login here can reach
+	StaleSession     Kind = "stale_session"      // it is too old to be stepped up
 	StalePassword    Kind = "stale_password"     // the password was proved too long ago for this
 )
 

@@ -167,7 +167,7 @@ func (g *Gateway) compose(ring *secret.Ring, users identity.Verifier) *server.Se
 	return server.New(server.Options{
 		URL: url, Proxies: c.Server.TrustedProxies,
 		Provider: oauth.NewProvider(clients, grants.NewPassword(options), grants.NewMFA(options),
-			grants.NewRefresh(options, sql), grants.NewStepUp(options, issuer.InHand), grants.NewClientCredentials(options, issuer)),
+			grants.NewRefresh(options, sql), grants.NewStepUp(options, issuer.InHand, c.Lifetimes.RefreshToken), grants.NewClientCredentials(options, issuer)),
 		Clients: clients, Verifier: verifier, Registrar: mfa.NewRegistrar(domain),
 		Issuer: issuer, Users: sql, Origins: sql, JWKS: g.signer.JWKS, Kinds: c.Errors.MFARequirements,
 		Log: g.Log, Now: g.Now,

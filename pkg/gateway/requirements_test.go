@@ -79,7 +79,7 @@ func TestR7StepsAreBound(t *testing.T) {
 		users, clients := []string{"alice", "carol"}, []string{"spa", "web"}
 		pick := func(r *rand.Rand, from []string) string { return from[r.IntN(len(from))] }
 		seed := uint64(w.Clock.Now().UnixNano())
-		r := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // a walk that can be walked again
+		r := rand.New(rand.NewPCG(seed, 7))
 		var open []*half
 		for step := range 120 {
 			w.Clock.Wind(30 * time.Second)

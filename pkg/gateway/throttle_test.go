@@ -146,12 +146,17 @@ func TestPasswordsWait(t *testing.T) {
 	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
 		looked := 0
 		for _, r := range gatewaytest.Race(parallel, func(int) gatewaytest.Reply { return w.Login(t, "Carol", "wrong password") }) {
-			if r.Status == http.StatusForbidden {
+			switch r.Status {
+			case http.StatusForbidden:
 				r.Say(t, "Wrong email or password.")
 				looked++
-			} else {
+			case http.StatusServiceUnavailable: // a machine with much to do hashes no more at once
+			default:
 				r.Want(t, http.StatusTooManyRequests, "too_many_attempts")
 			}
+		}
+		for looked < 10 && w.Login(t, "carol", "wrong password").Status == http.StatusForbidden {
+			looked++
 		}
 		if looked != 10 {
 			t.Errorf("%d passwords were looked at, want 10", looked)
@@ -164,6 +169,15 @@ func TestPasswordsWait(t *testing.T) {
 		w.Clock.Wind(6 * time.Minute)
 		w.Login(t, "carol", gatewaytest.Password).Want(t, http.StatusOK, "")
 		w.Login(t, "carol", "wrong password").Want(t, http.StatusForbidden, "invalid_grant")
+		looked = 0
+		for n := range 24 { // who has two names has one limit
+			if w.Login(t, []string{"bob", "bob@example.test"}[n%2], "wrong password").Status == http.StatusForbidden {
+				looked++
+			}
+		}
+		if looked != 10 {
+			t.Errorf("%d passwords were looked at under two names, want 10", looked)
+		}
 
 		// R24: a name that nobody has is limited alike.
 		for n := range 11 {

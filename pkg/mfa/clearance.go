@@ -36,18 +36,30 @@ func cleared(l Login, d Demand, enrolled bool) Clearance {
 	if d.Mode != record.MFAOff && !enrolled {
 		c.consumes = append(c.consumes, record.NoFactor{})
 	}
-	if l.Rotates != nil {
-		c.consumes = append(c.consumes, *l.Rotates)
-	}
+	c.consumes = append(c.consumes, l.rests()...)
 	return c
+}
+
+// rests is what a login goes on with: it must be good still when tokens are issued.
+func (l Login) rests() (all []record.Consumption) {
+	if l.Rotates != nil {
+		all = append(all, *l.Rotates)
+	}
+	if l.Access != "" {
+		all = append(all, record.InHand{Access: l.Access})
+	}
+	return all
 }
 
 // over is the kind of failure of a clearance whose session, or refresh token, ended before
 // it was issued: what it was asked for with is over then.
 func (c Clearance) over(issued fault.Kind) (fault.Kind, bool) {
+	if issued == fault.MalformedMFAToken && c.transaction == "" && c.login.Origin == FromPassword {
+		return fault.WrongPassword, true // it was changed a moment ago
+	}
 	began := issued == fault.UsedRefreshToken || issued == fault.BadRefreshToken
 	switch {
-	case issued != fault.NotFound && !began:
+	case issued != fault.NotFound && issued != fault.BadAccessToken && !began:
 		return "", false
 	case c.transaction != "" || c.login.Origin == FromManagement:
 		return fault.MalformedMFAToken, true

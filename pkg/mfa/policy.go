@@ -53,10 +53,14 @@ func (d Demand) stale(authTime, now time.Time) bool {
 // strong reports whether a session proved a second factor that the subject still has. One
 // that was opened before its user had any is weak, and stays so (R6).
 func strong(proofs []record.Proof, all []Authenticator) bool {
-	live := slices.DeleteFunc(slices.Clone(proofs), func(p record.Proof) bool {
+	return record.ACR(live(proofs, all)) == record.MultiFactor
+}
+
+// live are the proofs of passwords, and of authenticators that the subject has still.
+func live(proofs []record.Proof, all []Authenticator) []record.Proof {
+	return slices.DeleteFunc(slices.Clone(proofs), func(p record.Proof) bool {
 		return p.Authenticator != "" && !slices.ContainsFunc(all, func(a Authenticator) bool { return a.ID == p.Authenticator && a.Active() })
 	})
-	return record.ACR(live) == record.MultiFactor
 }
 
 // needs reports whether a second factor must have been proved. An enrolled factor is always

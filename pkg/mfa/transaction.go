@@ -34,6 +34,9 @@ type Login struct {
 	KeyThumbprint string         `json:"jkt,omitempty"` // RFC 9449: the key that must finish it
 	// Until bounds the tokens that are issued without a further proof; zero: nothing does.
 	Until time.Time `json:"until,omitzero"`
+	// Access is the id of the access token in hand, when stepping up: what comes of it
+	// without a further proof ends with it, and so does what waits for one.
+	Access string `json:"access,omitempty"`
 	// Rotates is the refresh token that the login uses up; nil: none.
 	Rotates *record.Rotation `json:"rotates,omitempty"`
 	// Continuation is the origin's own, opaque here: what it goes on with once the login

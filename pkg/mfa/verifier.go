@@ -51,6 +51,7 @@ func (v *Verifier) Begin(ctx context.Context, l Login, d Demand) (Clearance, err
 	if err != nil {
 		return Clearance{}, fault.Because(fault.Unavailable, fmt.Errorf("begin: %w", err))
 	}
+	l.Proofs = live(l.Proofs, all) // tokens tell of no factor that is gone
 	if !d.asks(l, all, v.now()) {
 		return cleared(l, d, Enrolled(all)), nil
 	}
@@ -289,7 +290,11 @@ func (v *Verifier) let(ctx context.Context, l Login, a Attempt, tried []Authenti
 	for _, t := range tried {
 		e.Authenticators = append(e.Authenticators, t.ID)
 	}
-	err := v.Limiter.Attempt(ctx, throttle.Attempt{Subject: l.Subject, Authenticators: e.Authenticators, Wrong: kind.Guess(), Event: e}, v.Limits)
+	attempt := throttle.Attempt{Subject: l.Subject, Authenticators: e.Authenticators, Wrong: kind.Guess(), Event: e}
+	if l.Origin == FromRefresh || l.Origin == FromStepUp {
+		attempt.Session = l.Session
+	}
+	err := v.Limiter.Attempt(ctx, attempt, v.Limits)
 	if err == nil && kind.Replay() {
 		err = v.Audit.Append(ctx, e)
 	}
@@ -308,9 +313,7 @@ func (v *Verifier) clear(t Transaction, a Attempt, proved Authenticator, got Ver
 	l.Scopes = a.narrow(l.Scopes)
 	l.Until = time.Time{} // what bounds a token in hand does not bound a new proof
 	consumes := []record.Consumption{record.Redemption{Kind: "mfa_token", Hash: t.ID, ExpiresAt: t.ExpiresAt}}
-	if l.Rotates != nil {
-		consumes = append(consumes, *l.Rotates)
-	}
+	consumes = append(consumes, l.rests()...)
 	if !proved.Active() {
 		consumes = append(consumes, record.Confirmation{Authenticator: proved.ID, Handle: t.ID, First: true})
 	}

@@ -123,8 +123,16 @@ func (i *Issuer) prepare(ctx context.Context, c mfa.Clearance) (record.Issuance,
 	return record.Issuance{
 		At: now, Session: session, Consumes: c.Consumes(), Event: e,
 		Access: record.AccessToken{ID: ids[1], Audience: l.Audience, Scopes: l.Scopes,
-			ExpiresAt: expires, KeyThumbprint: l.KeyThumbprint},
+			ExpiresAt: expires, KeyThumbprint: l.KeyThumbprint, Parent: parent(c)},
 	}, nil
+}
+
+// parent is the access token that a login rests on alone, if it does.
+func parent(c mfa.Clearance) string {
+	if l := c.Login(); !l.Until.IsZero() {
+		return l.Access
+	}
+	return ""
 }
 
 // lifetime is that of an access token for an API.

@@ -49,6 +49,13 @@ type CodeUse struct {
 // Spent reports a recovery code that was used before.
 func (CodeUse) Spent() fault.Kind { return fault.UsedRecoveryCode }
 
+// InHand lets tokens be issued only while the access token that was sent for them is not
+// revoked. Nothing is used up.
+type InHand struct{ Access string }
+
+// Spent reports that it was revoked meanwhile.
+func (InHand) Spent() fault.Kind { return fault.BadAccessToken }
+
 // NoFactor lets tokens be issued for a password alone only while the subject has no
 // active authenticator: one that was enrolled since must be asked for.
 type NoFactor struct{}
@@ -94,6 +101,7 @@ type AccessToken struct {
 	Scopes        []string
 	ExpiresAt     time.Time
 	KeyThumbprint string // jkt of a DPoP-bound token (RFC 9449); empty for Bearer
+	Parent        string // the id of the access token that it was had for, without a proof; it ends with that
 }
 
 // RefreshToken is what is kept of an issued refresh token.

@@ -63,16 +63,21 @@ type Passwords struct {
 // Try is one attempt to log in with a password.
 type Try struct {
 	Username string // in its normal form, whether anybody is called so or not (R24)
+	Subject  string // whose name it is; empty before the password was looked at, or if nobody's
 	Address  string
 }
 
 func (p *Passwords) buckets(t Try) []Bucket {
 	from := network(t.Address)
 	name := func(parts string) string { return secret.Hash(secret.New(parts)) }
-	return []Bucket{
-		{Name: name("user\x00" + t.Username + "\x00" + from), Size: p.User, Every: userEvery},
+	all := []Bucket{
 		{Name: name("address\x00" + from), Size: p.Address, Every: addressEvery},
+		{Name: name("name\x00" + t.Username + "\x00" + from), Size: p.User, Every: userEvery},
 	}
+	if t.Subject != "" { // who has several names has one limit
+		all = append(all, Bucket{Name: name("user\x00" + t.Subject + "\x00" + from), Size: p.User, Every: userEvery})
+	}
+	return all
 }
 
 // Allow fails with fault.TooManyAttempts while one more must not be looked at. It is asked
@@ -95,7 +100,7 @@ func (p *Passwords) Wrong(ctx context.Context, t Try, e audit.Event) error {
 	return nil
 }
 
-// Right fails as Allow does; else the user's bucket is empty again. That of the address is
+// Right fails as Allow does; else the user's buckets are empty again. That of the address is
 // not: who has one account must not gain attempts at another.
 func (p *Passwords) Right(ctx context.Context, t Try) error {
 	all := p.buckets(t)
@@ -104,8 +109,10 @@ func (p *Passwords) Right(ctx context.Context, t Try) error {
 		if refusal := TooMany(fault.TooManyAttempts, Wait(all, full, p.Now())); refusal != nil {
 			return refusal
 		}
-		if _, some := full[all[0].Name]; some {
-			err = p.Store.Drain(ctx, all[0])
+		for _, b := range all[1:] {
+			if _, some := full[b.Name]; some && err == nil {
+				err = p.Store.Drain(ctx, b)
+			}
 		}
 	}
 	return fault.Because(fault.Unavailable, err)

@@ -4,8 +4,8 @@
 // only so many are evaluated in any day, whatever else happens; and an authenticator that
 // was guessed at too often since its own last success is disabled. All of it is kept
 // where no attacker can reset it, in SQL, in a transaction that no failing request rolls
-// back (R9, R15, R17). Only who sent the right password gets so far: a stranger delays
-// nobody (R5).
+// back (R9, R15, R17). Only who sent the right password makes somebody wait; who has but a
+// token of theirs has few attempts of its own, and a stranger has none (R5).
 //
 // Passwords: a bucket for each user at each address, and a wider one for each address.
 package throttle
@@ -45,6 +45,7 @@ func (l Limits) Wait(f Failures, now time.Time) time.Duration {
 	recent := f.since(now)
 	var until time.Time
 	if n := f.Count - l.Free; n >= 0 && len(recent) > 0 {
+		// One that was added apart may be the last: then the wait begins with it.
 		until = recent[len(recent)-1].Add(time.Duration(waits[min(n, len(waits)-1)]) * time.Second)
 	}
 	if n := len(recent) - max(l.Daily, 1); n >= 0 {
@@ -60,6 +61,11 @@ func (f Failures) Add(now time.Time) Failures {
 	return Failures{Count: f.Count + 1, Recent: append(f.since(now), now)}
 }
 
+// AddApart counts one more to the day, but to no wait.
+func (f Failures) AddApart(now time.Time) Failures {
+	return Failures{Count: f.Count, Recent: append(f.since(now), now)}
+}
+
 func (f Failures) since(now time.Time) []time.Time {
 	for i, at := range f.Recent {
 		if now.Sub(at) < day {
@@ -73,9 +79,13 @@ func (f Failures) since(now time.Time) []time.Time {
 // let through.
 type Attempt struct {
 	Subject        string
-	Authenticators []string    // those that the proof was held against
-	Wrong          bool        // it counts
-	Event          audit.Event // of its refusal, at the time of the attempt
+	Authenticators []string // those that the proof was held against
+	Wrong          bool     // it counts
+	// Session is the one that is refreshed or stepped up; empty for a login. Who has a token
+	// of somebody's has not proved a password: as many wrong ones as are free end all
+	// step-ups of the session, and make nobody else wait (R5).
+	Session string
+	Event   audit.Event // of its refusal, at the time of the attempt
 }
 
 // Limiter lets attempts through.
@@ -83,8 +93,9 @@ type Limiter interface {
 	// Attempt counts a wrong attempt to the user and to each authenticator, with its event
 	// and in a transaction of its own, and disables those that reached the limit. A right
 	// one counts nothing. During a wait neither counts: both are recorded and fail alike,
-	// with fault.TooManyFailures and the time that is left. Of any number of concurrent
-	// attempts each sees those before it.
+	// with fault.TooManyFailures and the time that is left, or with fault.MalformedMFAToken
+	// when it is the session that has no attempts left. Of any number of concurrent attempts
+	// each sees those before it.
 	Attempt(ctx context.Context, a Attempt, l Limits) error
 }
 

@@ -112,6 +112,9 @@ func rotateOnce(t *testing.T, s *databaseSuite) {
 	s.issue(t, one)
 	s.issue(t, s.rotates(one, "two", 0))
 	s.refuse(t, s.rotates(one, "three", 0), fault.UsedRefreshToken)
+	behind := s.rotates(one, "behind", 0)
+	behind.At = behind.At.Add(-time.Second) // a node whose clock runs late
+	s.refuse(t, behind, fault.UsedRefreshToken)
 	s.lives(t, true, "one", "two")
 	s.unfound(t, "refresh-three", spa, fault.BadRefreshToken)
 	s.issue(t, s.rotates(s.rotates(one, "two", 0), "four", 0))
@@ -166,7 +169,9 @@ func raceRotation(t *testing.T, s *databaseSuite) {
 	s.issue(t, one)
 	var won atomic.Int64
 	atBarrier(func(n int) {
-		switch err := s.node(n).Records.Issue(t.Context(), s.rotates(one, numbered(n), 0)); {
+		i := s.rotates(one, numbered(n), 0)
+		i.At = i.At.Add(-time.Duration(n) * time.Millisecond) // no two began at the same time
+		switch err := s.node(n).Records.Issue(t.Context(), i); {
 		case err == nil:
 			won.Add(1)
 		case fault.Of(err) != fault.UsedRefreshToken:

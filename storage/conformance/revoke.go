@@ -22,6 +22,7 @@ func revokeTests() map[string]func(*testing.T, *databaseSuite) {
 		"50 revoke one family":               raceRevocation,
 		"no token outlives its family's end": raceRevocationAndIssue,
 		"a revocation given up":              revokeCanceled,
+		"what rests on a token ends with it": revokeParent,
 	}
 }
 
@@ -199,4 +200,19 @@ func revokeCanceled(t *testing.T, s *databaseSuite) {
 		t.Errorf("revoke: %v, want Unavailable", err)
 	}
 	s.lives(t, true, "one")
+}
+
+func revokeParent(t *testing.T, s *databaseSuite) {
+	s.issue(t, s.issuance(alice, "one"))
+	for n, of := range map[string]string{"two": "jti-one", "three": "jti-two", "other": ""} {
+		i := s.issuance(alice, n)
+		i.Access.Parent = of
+		s.issue(t, i)
+	}
+	s.issue(t, s.issuance(alice, "before", record.InHand{Access: "jti-two"}))
+	s.revoke(t, "jti-one", "")
+	s.lives(t, false, "one", "two", "three")
+	s.lives(t, true, "other", "before")
+	s.refuse(t, s.issuance(alice, "after", record.InHand{Access: "jti-two"}), fault.BadAccessToken)
+	s.refuse(t, s.issuance(alice, "none", record.InHand{Access: "jti-none"}), fault.BadAccessToken)
 }

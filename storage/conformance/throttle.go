@@ -21,6 +21,7 @@ func throttleTests() map[string]func(*testing.T, *databaseSuite) {
 		"buckets leak, and are swept":        bucketsLeak,
 		"a bucket too full fills no other":   bucketsTogether,
 		"a right attempt finds the wait too": attemptsRight,
+		"a session has attempts of its own":  attemptsOfSession,
 	}
 }
 
@@ -192,4 +193,32 @@ func bucketsTogether(t *testing.T, s *databaseSuite) {
 	s.fill(t, time.Minute, narrow, wide)
 	s.fill(t, 0, wide)
 	s.fill(t, time.Minute, wide)
+}
+
+// Who has but a token of somebody's makes nobody wait; what is guessed so ends with the
+// session's next proof.
+func attemptsOfSession(t *testing.T, s *databaseSuite) {
+	l := throttle.Limits{Free: 2, Daily: 25, Disable: 100}
+	s.issue(t, s.issuance(alice, "one"))
+	guess := s.failure(alice)
+	guess.Session = "session-one"
+	over := func(a throttle.Attempt) {
+		t.Helper()
+		if err := s.b.Limiter.Attempt(t.Context(), a, l); fault.Of(err) != fault.MalformedMFAToken {
+			t.Errorf("%v, want no attempt left", err)
+		}
+	}
+	s.attempt(t, l, 0, guess)
+	s.attempt(t, l, 0, guess)
+	over(guess)
+	right := guess
+	right.Wrong = false
+	over(right)
+	right.Session = "session-none"
+	over(right)
+	s.attempt(t, l, 0, s.failure(alice))
+	proved := s.issuance(alice, "two", s.redemption("two"))
+	proved.Session.ID, proved.Refresh = "session-one", nil
+	s.issue(t, proved)
+	s.attempt(t, l, 0, guess)
 }

@@ -45,6 +45,8 @@ func consuming(c record.Consumption) consumer {
 		return func(tx *gorm.DB, i record.Issuance) (bool, error) { return useStep(tx, i, c) }
 	case record.CodeUse:
 		return func(tx *gorm.DB, i record.Issuance) (bool, error) { return useCode(tx, i, c) }
+	case record.InHand:
+		return func(tx *gorm.DB, _ record.Issuance) (bool, error) { return unrevoked(tx, c.Access) }
 	case record.NoFactor:
 		return func(tx *gorm.DB, i record.Issuance) (bool, error) {
 			factors, err := active(tx, i.Session.Subject)
@@ -55,6 +57,14 @@ func consuming(c record.Consumption) consumer {
 	default:
 		return nil
 	}
+}
+
+// unrevoked reports whether an access token was issued and not revoked. One that was swept
+// is longer over than anything that could rest on it.
+func unrevoked(db *gorm.DB, id string) (bool, error) {
+	var n int64
+	err := db.Model(&accessTokenRow{}).Where("id = ? AND revoked_at = 0", id).Count(&n).Error
+	return n == 1, err
 }
 
 func redeem(tx *gorm.DB, r record.Redemption) (bool, error) {

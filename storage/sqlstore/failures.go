@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -41,28 +42,63 @@ func (s *Store) Attempt(ctx context.Context, a throttle.Attempt, l throttle.Limi
 		}
 		failures := throttle.Failures{Count: row.Failures, Recent: row.Recent.times()}
 		now := a.Event.At
-		if refused = throttle.TooMany(fault.TooManyFailures, l.Wait(failures, now)); refused != nil {
+		refused = throttle.TooMany(fault.TooManyFailures, l.Wait(failures, now))
+		if refused == nil {
+			var err error
+			if refused, err = guessed(tx, a.Session, l.Free); err != nil {
+				return err
+			}
+		}
+		if refused != nil {
 			e := a.Event
-			e.Reason = fault.TooManyFailures.Error()
+			e.Reason = fault.Of(refused).Error()
 			return s.record(tx, e)
 		}
 		if !a.Wrong {
 			return nil
 		}
-		failures = failures.Add(now)
-		row = userFailuresRow{UserID: a.Subject, Failures: failures.Count, LastAt: at(now), Recent: stampsOf(failures.Recent)}
-		if err := tx.Save(&row).Error; err != nil {
-			return err
-		}
-		if err := s.blame(tx, a, l.Disable); err != nil {
-			return err
-		}
-		return s.record(tx, a.Event)
+		return s.count(tx, a, failures, l.Disable)
 	})
 	if err != nil {
 		return err
 	}
 	return refused
+}
+
+// count keeps a wrong attempt.
+func (s *Store) count(tx *gorm.DB, a throttle.Attempt, failures throttle.Failures, disable int) error {
+	now := a.Event.At
+	if a.Session == "" {
+		failures = failures.Add(now)
+	} else {
+		failures = failures.AddApart(now)
+		if err := tx.Exec("UPDATE sessions SET failures = failures + 1 WHERE id = ?", a.Session).Error; err != nil {
+			return err
+		}
+	}
+	row := userFailuresRow{UserID: a.Subject, Failures: failures.Count, LastAt: at(now), Recent: stampsOf(failures.Recent)}
+	if err := tx.Save(&row).Error; err != nil {
+		return err
+	}
+	if err := s.blame(tx, a, disable); err != nil {
+		return err
+	}
+	return s.record(tx, a.Event)
+}
+
+// guessed refuses an attempt to step up a session that has none left.
+func guessed(tx *gorm.DB, session string, free int) (refused, failed error) {
+	if session == "" {
+		return nil, nil
+	}
+	var failures []int
+	if err := tx.Raw("SELECT failures FROM sessions WHERE id = ?", session).Scan(&failures).Error; err != nil {
+		return nil, err
+	}
+	if len(failures) == 0 || failures[0] >= free {
+		return fmt.Errorf("too many wrong step-ups of the session: %w", fault.MalformedMFAToken), nil
+	}
+	return nil, nil
 }
 
 // blame counts a wrong attempt to the authenticators that it was held against, and

@@ -98,6 +98,9 @@ func sameSecret(tx *gorm.DB, i record.Issuance) error {
 func endFailures(tx *gorm.DB, i record.Issuance) error {
 	for _, c := range i.Consumes {
 		if r, ok := c.(record.Redemption); ok && r.Kind == "mfa_token" {
+			if err := tx.Exec("UPDATE sessions SET failures = 0 WHERE id = ?", i.Session.ID).Error; err != nil {
+				return err
+			}
 			return tx.Exec("UPDATE user_failures SET failures = 0 WHERE user_id = ?", i.Session.Subject).Error
 		}
 	}

@@ -70,7 +70,9 @@ func rotate(tx *gorm.DB, i record.Issuance, r record.Rotation) (bool, error) {
 	if kept.Used == 0 {
 		return true, tx.Exec("UPDATE refresh_tokens SET used_at = ? WHERE hash = ?", at(i.At), r.Hash).Error
 	}
-	if kept.Used <= at(i.At.Add(-r.Leeway)) {
+	// Without a leeway no clock is asked: who waited for the lock, or runs behind, finds a
+	// first use that is later than its own time.
+	if r.Leeway <= 0 || kept.Used <= at(i.At.Add(-r.Leeway)) {
 		return false, nil
 	}
 	if kept.FurtherUses >= record.FurtherUses {
@@ -92,5 +94,9 @@ func continues(db *gorm.DB, l mfa.Login) (bool, error) {
 	}
 	var n int64
 	err := find.Count(&n).Error
-	return n == 1, failed("look at a session", err)
+	if err != nil || n != 1 || l.Access == "" {
+		return n == 1 && err == nil, failed("look at a session", err)
+	}
+	good, err := unrevoked(db, l.Access)
+	return good, failed("look at an access token", err)
 }

@@ -66,7 +66,10 @@ func holderOf(tx *gorm.DB, r record.Revocation) (holder, error) {
 func end(tx *gorm.DB, h holder, r record.Revocation) (int64, error) {
 	now := at(r.Event.At)
 	if r.Access != "" {
-		done := tx.Exec("UPDATE access_tokens SET revoked_at = ? WHERE id = ? AND revoked_at = 0", now, r.Access)
+		// With it goes what was had for it, and for that.
+		done := tx.Exec(`WITH RECURSIVE family(id) AS (
+				SELECT CAST(? AS TEXT) UNION SELECT t.id FROM access_tokens t JOIN family f ON t.parent = f.id)
+			UPDATE access_tokens SET revoked_at = ? WHERE id IN (SELECT id FROM family) AND revoked_at = 0`, r.Access, now)
 		return done.RowsAffected, done.Error
 	}
 	family := tx.Exec("UPDATE refresh_families SET revoked_at = ? WHERE id = ? AND revoked_at = 0", now, h.FamilyID)

@@ -20,6 +20,7 @@ type accessTokenRow struct {
 	Expires       stamp `gorm:"column:expires_at"`
 	Revoked       stamp `gorm:"column:revoked_at"`
 	KeyThumbprint *string
+	Parent        *string
 }
 
 // TableName implements gorm's schema.Tabler.
@@ -48,6 +49,7 @@ func keepAccess(tx *gorm.DB, i record.Issuance) error {
 		ID: i.Access.ID, SessionID: optional(i.Session.ID), ClientID: i.Session.Client,
 		UserID: optional(i.Session.Subject), Audience: i.Access.Audience, Scopes: i.Access.Scopes,
 		Issued: at(i.At), Expires: at(i.Access.ExpiresAt), KeyThumbprint: optional(i.Access.KeyThumbprint),
+		Parent: optional(i.Access.Parent),
 	}).Error
 }
 
