@@ -8,20 +8,26 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
 // keyBytes is the size of a ring key; each use derives its own key from it.
 const keyBytes = 32
 
-// A Ring holds the keys that seal secrets at rest. The first key seals, every key
-// opens, so that keys can be changed while the gateway runs.
-type Ring struct{ keys []ringKey }
+// A Ring holds the keys that seal secrets at rest. One of them seals, every one opens,
+// so that keys can be changed while the gateway runs ([Ring.Adopt], [Ring.SealWith]).
+type Ring struct{ held atomic.Pointer[held] }
+
+// held are the keys at one moment. They never change.
+type held struct {
+	keys    []ringKey
+	sealing ringKey
+}
 
 type ringKey struct {
 	ID      string    `json:"id"`
@@ -29,65 +35,84 @@ type ringKey struct {
 	Created time.Time `json:"created"`
 }
 
-type ringFile struct {
-	Keys []ringKey `json:"keys"` // newest first
-}
-
 // NewRing makes a ring with one fresh key.
 func NewRing(now time.Time) (*Ring, error) {
+	key, err := freshKey(now)
+	if err != nil {
+		return nil, err
+	}
+	return ringOf([]ringKey{key}), nil
+}
+
+func freshKey(now time.Time) (ringKey, error) {
 	key := make([]byte, keyBytes)
 	if _, err := rand.Read(key); err != nil {
-		return nil, fmt.Errorf("make a ring key: %w", err)
+		return ringKey{}, fmt.Errorf("make a ring key: %w", err)
 	}
 	id := strings.ToLower(rand.Text()[:8])
-	return &Ring{keys: []ringKey{{ID: id, Key: key, Created: now.UTC().Truncate(time.Second)}}}, nil
+	return ringKey{ID: id, Key: key, Created: now.UTC().Truncate(time.Second)}, nil
+}
+
+// ringOf makes a ring of keys, the first of which seals.
+func ringOf(keys []ringKey) *Ring {
+	r := &Ring{}
+	r.held.Store(&held{keys: keys, sealing: keys[0]})
+	return r
+}
+
+// Keys are the ids of the keys, in the order of the file.
+func (r *Ring) Keys() []string {
+	var ids []string
+	for _, k := range r.held.Load().keys {
+		ids = append(ids, k.ID)
+	}
+	return ids
+}
+
+// Sealing is the id of the key that seals.
+func (r *Ring) Sealing() string { return r.held.Load().sealing.ID }
+
+// Newest is the id of the key that was made last.
+func (r *Ring) Newest() string {
+	keys := r.held.Load().keys
+	newest := keys[0]
+	for _, k := range keys {
+		if k.Created.After(newest.Created) {
+			newest = k
+		}
+	}
+	return newest.ID
+}
+
+// SealWith makes another key seal. It fails with [ErrSealed] when the ring does not have
+// it, and then nothing changes.
+func (r *Ring) SealWith(id string) error { return r.take(r.held.Load().keys, id) }
+
+// Adopt takes the keys of another ring; the key that seals must be among them and goes
+// on sealing. It fails as [Ring.SealWith] does. The two are for one goroutine at a time,
+// all else for any number.
+func (r *Ring) Adopt(other *Ring) error { return r.take(other.held.Load().keys, r.Sealing()) }
+
+func (r *Ring) take(keys []ringKey, sealing string) error {
+	i := slices.IndexFunc(keys, func(k ringKey) bool { return k.ID == sealing })
+	if i < 0 {
+		return fmt.Errorf("the ring lacks the key %q: %w", sealing, ErrSealed)
+	}
+	r.held.Store(&held{keys: keys, sealing: keys[i]})
+	return nil
 }
 
 // Format implements fmt.Formatter without the keys, whatever the verb.
 func (*Ring) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
 
-// Save writes the ring to a new file that only its owner can read; an existing
-// file is never overwritten, because losing a ring loses every sealed secret.
-func (r *Ring) Save(path string) error {
-	text, err := json.MarshalIndent(ringFile{Keys: r.keys}, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode the key ring: %w", err)
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return fmt.Errorf("write the key ring: %w", err)
-	}
-	_, err = f.Write(append(text, '\n'))
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-// LoadRing reads a ring that [Ring.Save] wrote.
-func LoadRing(path string) (*Ring, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read the key ring: %w", err)
-	}
-	var file ringFile
-	if err := json.Unmarshal(text, &file); err != nil {
-		return nil, fmt.Errorf("%s is not a key ring; `sallyport keys init` writes one", path)
-	}
-	if len(file.Keys) == 0 {
-		return nil, fmt.Errorf("%s holds no key", path)
-	}
-	seen := map[string]bool{}
-	for _, k := range file.Keys {
-		if k.ID == "" || strings.Contains(k.ID, ".") || seen[k.ID] || len(k.Key) != keyBytes {
-			return nil, fmt.Errorf("%s: key %q is damaged or stands twice", path, k.ID)
-		}
-		seen[k.ID] = true
-	}
-	return &Ring{keys: file.Keys}, nil
-}
+// SealedBy is how everything begins that a key sealed.
+func SealedBy(id string) string { return "v1." + id + "." }
 
 // Seal encrypts a secret for one place: purpose names the kind of secret, row the
 // record it belongs to. A sealed text moved to another row does not open (N-OT-3).
 func (r *Ring) Seal(purpose, row string, t Text) (string, error) {
-	aead, err := r.keys[0].aead(purpose)
+	key := r.held.Load().sealing
+	aead, err := key.aead(purpose)
 	if err != nil {
 		return "", err
 	}
@@ -96,7 +121,7 @@ func (r *Ring) Seal(purpose, row string, t Text) (string, error) {
 		return "", fmt.Errorf("seal: %w", err)
 	}
 	sealed := aead.Seal(nonce, nonce, []byte(t.Reveal()), []byte(row))
-	return "v1." + r.keys[0].ID + "." + base64.RawURLEncoding.EncodeToString(sealed), nil
+	return SealedBy(key.ID) + base64.RawURLEncoding.EncodeToString(sealed), nil
 }
 
 // ErrSealed is all that is said of a sealed text that does not open.
@@ -129,7 +154,7 @@ func (r *Ring) Open(purpose, row, sealed string) (Text, error) {
 // prove where they came from, and for six-digit codes, which a bare hash would not
 // protect from a reader of the store.
 func (r *Ring) MAC(purpose string, parts ...string) (string, error) {
-	return r.keys[0].mac(purpose, parts)
+	return r.held.Load().sealing.mac(purpose, parts)
 }
 
 // CheckMAC reports in constant time whether mac was made by [Ring.MAC] with a key of
@@ -145,7 +170,7 @@ func (r *Ring) CheckMAC(mac, purpose string, parts ...string) bool {
 }
 
 func (r *Ring) find(id string) (ringKey, bool) {
-	for _, k := range r.keys {
+	for _, k := range r.held.Load().keys {
 		if k.ID == id {
 			return k, true
 		}
