@@ -13,11 +13,12 @@ import (
 
 	"github.com/sallyport/sallyport/config/strict"
 	"github.com/sallyport/sallyport/pkg/server"
+	"github.com/sallyport/sallyport/pkg/signer"
 )
 
 // Bounds of lifetimes and keys.
 const (
-	longestAccess  = 24 * time.Hour
+	longestAccess  = signer.LongestLife
 	longestRefresh = 365 * 24 * time.Hour
 	webhookKey     = 24 // bytes (Standard Webhooks)
 

@@ -59,7 +59,7 @@ func (a *audiences) UnmarshalJSON(text []byte) error {
 // issuer, audience, lifetime (RFC 9068, 4), and that neither it nor what it rests on
 // has been revoked. It fails with fault.BadAccessToken or fault.Unavailable.
 func (i *Issuer) Read(ctx context.Context, token secret.Text, audience string) (Access, error) {
-	c, err := i.verify(token)
+	c, err := i.verify(ctx, token)
 	if err != nil {
 		return Access{}, err
 	}
@@ -94,7 +94,7 @@ func (i *Issuer) Credential(ctx context.Context, token secret.Text, scope string
 // InHand reads an access token of a user, for whatever audience. It fails as
 // [Issuer.Read] does, also when the token is a client's own.
 func (i *Issuer) InHand(ctx context.Context, token secret.Text) (mfa.Credential, error) {
-	c, err := i.verify(token)
+	c, err := i.verify(ctx, token)
 	if err != nil {
 		return mfa.Credential{}, err
 	}
@@ -122,13 +122,13 @@ func (i *Issuer) resting(ctx context.Context, access Access) (mfa.Credential, er
 }
 
 // verify checks what an access token of this gateway says of itself.
-func (i *Issuer) verify(token secret.Text) (claims, error) {
+func (i *Issuer) verify(ctx context.Context, token secret.Text) (claims, error) {
 	kind := "at+jwt"
 	if i.o.Dialect == Auth0 {
 		kind = "JWT"
 	}
 	var c claims
-	if err := i.o.Signer.Verify(token.Reveal(), kind, &c); err != nil {
+	if err := i.o.Signer.Verify(ctx, token.Reveal(), kind, &c); err != nil {
 		return claims{}, fault.Because(fault.BadAccessToken, err)
 	}
 	if c.Issuer != i.o.URL || c.ID == "" || !i.o.Now().Before(time.Unix(c.Expires, 0)) {

@@ -15,7 +15,7 @@ import (
 // Nothing else is said of a token that does not hold than of one that is none of the
 // caller's, or no access token at all. It fails with fault.Unavailable.
 func (i *Issuer) Introspect(ctx context.Context, token secret.Text, caller record.Client) (map[string]any, error) {
-	c, err := i.verify(token)
+	c, err := i.verify(ctx, token)
 	if err == nil {
 		err = i.concerns(ctx, c, caller)
 	}

@@ -58,7 +58,7 @@ func TestAccessTokenOfEachDialect(t *testing.T) {
 			if tokens.Type != "Bearer" || tokens.Lifetime != 15*time.Minute || !tokens.ID.Empty() || !tokens.Refresh.Empty() {
 				t.Errorf("answer %+v", tokens)
 			}
-			if err := newSigner().Verify(tokens.Access.Reveal(), c.typ, &claims); err != nil {
+			if err := newSigner().Verify(t.Context(), tokens.Access.Reveal(), c.typ, &claims); err != nil {
 				t.Error(err)
 			}
 		})

@@ -21,7 +21,7 @@ func (i *Issuer) Revoke(ctx context.Context, token secret.Text, client, address 
 	r := record.Revocation{Client: client, Event: audit.Event{
 		At: now, Type: audit.TokensRevoked, Success: true, Client: client, Address: address,
 	}}
-	c, err := i.verify(token)
+	c, err := i.verify(ctx, token)
 	switch {
 	case err == nil:
 		r.Access = c.ID

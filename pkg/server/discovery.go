@@ -1,11 +1,13 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
 
 	"github.com/sallyport/sallyport/grants"
 	"github.com/sallyport/sallyport/pkg/oauth"
 	"github.com/sallyport/sallyport/pkg/record"
+	"github.com/sallyport/sallyport/pkg/signer"
 )
 
 // discovery serves both well-known documents (OIDC Discovery, 3; RFC 8414, 2). They
@@ -43,7 +45,7 @@ func (s *Server) discovery(w http.ResponseWriter, _ *http.Request) error {
 func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) error {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "public, max-age=300")
+	h.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(signer.CacheLife.Seconds())))
 	// The client may have hung up; there is nobody left to tell.
 	_, _ = w.Write(s.JWKS())
 	return nil

@@ -17,11 +17,13 @@ type Key struct {
 	Algorithm string      // "ES256" or "RS256"
 	Private   secret.Text // the private key as a JWK; sealed at rest by the store
 	CreatedAt time.Time
+	SignsAt   time.Time // from when on it signs; published before (O-JW-3)
+	RetiresAt time.Time // from when on it is not published, zero while nobody knows
 }
 
 // KeyStore keeps signing keys.
 type KeyStore interface {
-	// SigningKeys returns every key that is published, oldest first.
+	// SigningKeys returns every key, in the order in which they sign.
 	SigningKeys(ctx context.Context) ([]Key, error)
 	// AddFirstSigningKey adds a key unless its algorithm has one already, and reports
 	// whether it did: of any number of nodes that start together one makes the key.

@@ -21,11 +21,12 @@ import (
 // section 3.3).
 const rsaBits = 2048
 
-// A keySet is what one reading of the store gave. It never changes.
+// A keySet is what of one reading of the store is published. It never changes.
 type keySet struct {
-	byID   map[string]*loadedKey
-	newest map[string]*loadedKey // by algorithm; the one that signs
-	jwks   []byte
+	byID    map[string]*loadedKey
+	inOrder []*loadedKey // in which they sign
+	jwks    []byte
+	retires time.Time // when the first of them does; zero: nobody knows
 }
 
 // A loadedKey holds raw keys: parsing a JWK for every token costs as much as signing.
@@ -34,36 +35,64 @@ type loadedKey struct {
 	algorithm string
 	public    crypto.PublicKey
 	private   crypto.Signer // nil when the key set was published by somebody else
+	signsAt   time.Time
+	retiresAt time.Time
 }
 
-// newKeySet loads keys that are ordered oldest first. One that does not load fails the
-// whole, because tokens that it signed are about.
-func newKeySet(kept []Key) (*keySet, error) {
-	if len(kept) == 0 {
-		return nil, errors.New("the store has none")
-	}
-	set := &keySet{byID: map[string]*loadedKey{}, newest: map[string]*loadedKey{}}
-	public := jwk.NewSet()
+// newKeySet loads keys that are in the order in which they sign. One that does not load
+// fails the whole, because tokens that it signed are about.
+func newKeySet(kept []Key, now time.Time) (*keySet, error) {
+	var loaded []*loadedKey
 	for _, k := range kept {
 		key, err := k.load()
 		if err != nil {
 			return nil, err
 		}
-		published, err := publicJWK(key)
+		loaded = append(loaded, key)
+	}
+	return published(loaded, now)
+}
+
+// published is the set of those keys that are not retired.
+func published(keys []*loadedKey, now time.Time) (*keySet, error) {
+	set := &keySet{byID: map[string]*loadedKey{}}
+	public := jwk.NewSet()
+	for _, key := range keys {
+		if !key.retiresAt.IsZero() && !now.Before(key.retiresAt) {
+			continue
+		}
+		if set.retires.IsZero() || !key.retiresAt.IsZero() && key.retiresAt.Before(set.retires) {
+			set.retires = key.retiresAt
+		}
+		entry, err := publicJWK(key)
 		if err != nil {
 			return nil, err
 		}
-		if err := public.AddKey(published); err != nil {
-			return nil, fmt.Errorf("publish key %q: %w", k.ID, err)
+		if err := public.AddKey(entry); err != nil {
+			return nil, fmt.Errorf("publish key %q: %w", key.id, err)
 		}
-		set.byID[k.ID] = key
-		set.newest[k.Algorithm] = key
+		set.byID[key.id] = key
+		set.inOrder = append(set.inOrder, key)
+	}
+	if len(set.inOrder) == 0 {
+		return nil, errors.New("the store has none")
 	}
 	var err error
 	if set.jwks, err = json.Marshal(public); err != nil {
 		return nil, fmt.Errorf("encode the key set: %w", err)
 	}
 	return set, nil
+}
+
+// signing returns the key of an algorithm that signs: the latest whose time has come. A
+// clock that was set back before every time gets the first one.
+func (k *keySet) signing(alg string, now time.Time) (key *loadedKey, ok bool) {
+	for _, next := range k.inOrder {
+		if next.algorithm == alg && (key == nil || !now.Before(next.signsAt)) {
+			key = next
+		}
+	}
+	return key, key != nil
 }
 
 // load says nothing of why a private key does not parse: the reason may quote it.
@@ -80,7 +109,10 @@ func (k Key) load() (*loadedKey, error) {
 	if !ok {
 		return nil, fmt.Errorf("key %q is not a private key for algorithm %q", k.ID, k.Algorithm)
 	}
-	return &loadedKey{id: k.ID, algorithm: k.Algorithm, public: private.Public(), private: private}, nil
+	return &loadedKey{
+		id: k.ID, algorithm: k.Algorithm, public: private.Public(), private: private,
+		signsAt: k.SignsAt, retiresAt: k.RetiresAt,
+	}, nil
 }
 
 // fitting returns a private key that is of the algorithm's type and strong enough.
@@ -111,8 +143,8 @@ func publicJWK(k *loadedKey) (jwk.Key, error) {
 	return public, nil
 }
 
-// makeKey makes a fresh key whose id is its thumbprint (RFC 7638), so that two keys
-// never share one.
+// makeKey makes a fresh key that signs at once. Its id is its thumbprint (RFC 7638), so
+// that two keys never share one.
 func makeKey(alg string, now time.Time) (Key, error) {
 	raw, err := generate(alg)
 	if err != nil {
@@ -130,11 +162,13 @@ func makeKey(alg string, now time.Time) (Key, error) {
 	if err != nil {
 		return Key{}, fmt.Errorf("encode a signing key: %w", err)
 	}
+	now = now.UTC().Truncate(time.Millisecond)
 	return Key{
 		ID:        base64.RawURLEncoding.EncodeToString(thumb),
 		Algorithm: alg,
 		Private:   secret.New(string(text)),
-		CreatedAt: now.UTC().Truncate(time.Millisecond),
+		CreatedAt: now,
+		SignsAt:   now,
 	}, nil
 }
 

@@ -27,18 +27,23 @@ const (
 // Options are what a Signer needs from outside.
 type Options struct {
 	Store KeyStore
-	Now   func() time.Time // dates new keys
+	Now   func() time.Time // dates new keys, and says which ones sign and are published
 	Log   *slog.Logger
 }
 
-// A Signer signs with the newest key of an algorithm and verifies with every published
-// one. It may be used by any number of goroutines; none of them waits for a reload.
+// A Signer signs with the newest key of an algorithm whose time has come, and verifies
+// with every published one. It may be used by any number of goroutines; none of them
+// waits for a reload, unless it asks for a key that is not there.
 type Signer struct {
 	store     KeyStore
 	now       func() time.Time
 	log       *slog.Logger
 	reloading sync.Mutex // in order, so that an older reading never replaces a newer one
 	keys      atomic.Pointer[keySet]
+
+	looking sync.Mutex // guards those below
+	looked  time.Time  // when a key was not there, and the store was asked
+	failure error      // of that
 }
 
 // New returns a Signer without keys. Until [Signer.EnsureKeys] or [Signer.Reload] has
@@ -94,7 +99,7 @@ func (s *Signer) Reload(ctx context.Context) error {
 	if err != nil {
 		return fault.Because(fault.Unavailable, fmt.Errorf("read the signing keys: %w", err))
 	}
-	set, err := newKeySet(kept)
+	set, err := newKeySet(kept, s.now())
 	if err != nil {
 		return fault.Because(fault.Unavailable, fmt.Errorf("load the signing keys: %w", err))
 	}
@@ -108,7 +113,16 @@ func (s *Signer) loaded() (*keySet, error) {
 	if set == nil {
 		return nil, fault.Because(fault.Unavailable, errors.New("no signing keys are loaded"))
 	}
-	return set, nil
+	now := s.now()
+	if set.retires.IsZero() || now.Before(set.retires) {
+		return set, nil
+	}
+	fewer, err := published(set.inOrder, now)
+	if err != nil {
+		return nil, fault.Because(fault.Unavailable, fmt.Errorf("retire a signing key: %w", err))
+	}
+	s.keys.CompareAndSwap(set, fewer) // else a reload came first
+	return fewer, nil
 }
 
 // Sign returns the claims as a compact JWS (RFC 7515, section 7.1) with alg, kid and typ
@@ -119,7 +133,7 @@ func (s *Signer) Sign(alg, typ string, claims map[string]any) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key, ok := set.newest[alg]
+	key, ok := set.signing(alg, s.now())
 	if !ok {
 		return "", fmt.Errorf("sign a token: no key for algorithm %q", alg)
 	}
@@ -142,8 +156,8 @@ func (s *Signer) Sign(alg, typ string, claims map[string]any) (string, error) {
 // kid, alg, use "sig" and the public members of its type. Before the first load the set
 // is empty.
 func (s *Signer) JWKS() []byte {
-	set := s.keys.Load()
-	if set == nil {
+	set, err := s.loaded()
+	if err != nil {
 		return []byte(`{"keys":[]}`)
 	}
 	return bytes.Clone(set.jwks)

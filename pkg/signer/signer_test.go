@@ -36,7 +36,7 @@ func TestRoundTrip(t *testing.T) {
 				Sub string
 				Aud []string
 			}
-			if err := s.Verify(token, "AT+JWT", &claims); err != nil {
+			if err := s.Verify(t.Context(), token, "AT+JWT", &claims); err != nil {
 				t.Fatal(err)
 			}
 			if claims.Sub != "auth0|alice" || !slices.Equal(claims.Aud, []string{"a", "b"}) {
@@ -127,7 +127,7 @@ func TestNodesThatStartTogetherAgree(t *testing.T) {
 			t.Error("two nodes publish different keys")
 		}
 		for _, alg := range algorithms {
-			if err := n.Verify(mustSign(t, nodes[0], alg, "JWT"), "JWT", &map[string]any{}); err != nil {
+			if err := n.Verify(t.Context(), mustSign(t, nodes[0], alg, "JWT"), "JWT", &map[string]any{}); err != nil {
 				t.Errorf("%s: %v", alg, err)
 			}
 		}
@@ -162,7 +162,7 @@ func TestNewestKeySignsAndOldOnesVerify(t *testing.T) {
 		t.Errorf("signed by %v, want the newest key %q", kid, newer.ID)
 	}
 	for _, tok := range []string{old, token} {
-		if err := s.Verify(tok, "JWT", &map[string]any{}); err != nil {
+		if err := s.Verify(t.Context(), tok, "JWT", &map[string]any{}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -173,7 +173,7 @@ func TestBeforeKeysAreLoaded(t *testing.T) {
 	if _, err := s.Sign(signer.ES256, "JWT", nil); !errors.Is(err, fault.Unavailable) {
 		t.Errorf("Sign: %v, want unavailable", err)
 	}
-	if err := s.Verify("a.b.c", "JWT", &map[string]any{}); !errors.Is(err, fault.Unavailable) {
+	if err := s.Verify(t.Context(), "a.b.c", "JWT", &map[string]any{}); !errors.Is(err, fault.Unavailable) {
 		t.Errorf("Verify: %v, want unavailable", err)
 	}
 	if got := string(s.JWKS()); got != `{"keys":[]}` {
@@ -196,7 +196,7 @@ func TestBrokenStoreChangesNothing(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), "hush") {
 			t.Errorf("%s: the error quotes the key: %v", what, err)
 		}
-		if string(s.JWKS()) != before || s.Verify(token, "JWT", &map[string]any{}) != nil {
+		if string(s.JWKS()) != before || s.Verify(t.Context(), token, "JWT", &map[string]any{}) != nil {
 			t.Errorf("%s: the keys in use changed", what)
 		}
 	}
@@ -240,7 +240,7 @@ func TestUseWhileReloading(t *testing.T) {
 		all.Go(func() {
 			for range 20 {
 				token := mustSign(t, s, signer.ES256, "JWT")
-				if err := s.Verify(token, "JWT", &map[string]any{}); err != nil {
+				if err := s.Verify(t.Context(), token, "JWT", &map[string]any{}); err != nil {
 					t.Error(err)
 				}
 				s.JWKS()[0] = 'x' // a copy: nobody else sees it
@@ -268,7 +268,7 @@ func BenchmarkVerify(b *testing.B) {
 		token := mustSign(b, s, alg, "at+jwt")
 		b.Run(alg, func(b *testing.B) {
 			for b.Loop() {
-				if err := s.Verify(token, "at+jwt", &map[string]any{}); err != nil {
+				if err := s.Verify(b.Context(), token, "at+jwt", &map[string]any{}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -18,16 +18,21 @@ import (
 // keptKeys is a KeyStore in memory with the rule of the real one: the first key of an
 // algorithm wins.
 type keptKeys struct {
-	mu   sync.Mutex
-	keys []signer.Key
-	down error
+	mu    sync.Mutex
+	keys  []signer.Key
+	down  error
+	reads int
 }
 
-var _ signer.KeyStore = (*keptKeys)(nil)
+var (
+	_ signer.KeyStore = (*keptKeys)(nil)
+	_ signer.Rotator  = (*keptKeys)(nil)
+)
 
 func (k *keptKeys) SigningKeys(context.Context) ([]signer.Key, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.reads++
 	return slices.Clone(k.keys), k.down
 }
 
@@ -46,7 +51,27 @@ func (k *keptKeys) AddFirstSigningKey(_ context.Context, key signer.Key) (bool, 
 	return true, nil
 }
 
-// append adds a key beside the first, as a later rotation will.
+func (k *keptKeys) RotateSigningKeys(_ context.Context, fresh []signer.Key, retire time.Time) (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.down != nil {
+		return false, k.down
+	}
+	for i := range k.keys {
+		if k.keys[i].SignsAt.After(fresh[0].CreatedAt) {
+			return false, nil
+		}
+	}
+	for i := range k.keys {
+		if k.keys[i].RetiresAt.IsZero() {
+			k.keys[i].RetiresAt = retire
+		}
+	}
+	k.keys = append(k.keys, fresh...)
+	return true, nil
+}
+
+// append adds a key beside the first that signs at once.
 func (k *keptKeys) append(keys ...signer.Key) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -2,11 +2,13 @@ package signer
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jws"
@@ -25,16 +27,45 @@ const maxToken = 16 << 10
 // alg, kid and typ is refused, so that crit, jku, jwk and x5u are never obeyed. Names
 // that stand twice are refused. The error never quotes the token, and has no kind, so
 // that the caller can give it the one of its endpoint with [fault.Because]; before the
-// keys are loaded it is [fault.Unavailable].
+// keys are loaded it is [fault.Unavailable], and so it is when the header names a key
+// that is not known and the store cannot be asked for it.
 //
 // A signature is not an identifier: an ECDSA signature can be altered into another valid
 // one, so a list of revoked tokens goes by jti.
-func (s *Signer) Verify(token, typ string, into any) error {
+func (s *Signer) Verify(ctx context.Context, token, typ string, into any) error {
 	set, err := s.loaded()
 	if err != nil {
 		return err
 	}
+	if err = set.verify(token, []string{typ}, into); !errors.Is(err, errNoKey) {
+		return err
+	}
+	if set, err = s.lookAgain(ctx, set); err != nil {
+		return err
+	}
 	return set.verify(token, []string{typ}, into)
+}
+
+// errNoKey refuses a token whose key is not in the set.
+var errNoKey = errors.New("verify a token: no published key has its kid")
+
+// lookInterval is how often the store is asked for keys that nobody may have made.
+const lookInterval = time.Second
+
+// lookAgain reads the keys again, because another node may sign with one that this one
+// has not seen; not more often than is good for the store (O-JW-3).
+func (s *Signer) lookAgain(ctx context.Context, seen *keySet) (*keySet, error) {
+	s.looking.Lock()
+	defer s.looking.Unlock()
+	age := s.now().Sub(s.looked)
+	if s.keys.Load() == seen && (s.looked.IsZero() || age < 0 || age >= lookInterval) {
+		s.failure = s.Reload(ctx)
+		s.looked = s.now()
+	}
+	if s.failure != nil {
+		return nil, s.failure
+	}
+	return s.loaded()
 }
 
 func (k *keySet) verify(token string, types []string, into any) error {
@@ -110,7 +141,7 @@ func (k *keySet) named(token string, types []string) (*loadedKey, error) {
 	key, ok := k.byID[header["kid"]]
 	switch {
 	case !ok:
-		return nil, errors.New("verify a token: no published key has its kid")
+		return nil, errNoKey
 	case header["alg"] != key.algorithm:
 		return nil, errors.New("verify a token: its alg is not that of the key")
 	case !among(types, header["typ"]):

@@ -26,7 +26,7 @@ func TestVerifyAcceptsTheForger(t *testing.T) {
 	for _, alg := range algorithms {
 		k := store.key(t, alg)
 		var got map[string]any
-		if err := s.Verify(forge(t, k, headerFor(k, alg, ""), claims), "JWT", &got); err != nil {
+		if err := s.Verify(t.Context(), forge(t, k, headerFor(k, alg, ""), claims), "JWT", &got); err != nil {
 			t.Errorf("%s: %v", alg, err)
 		}
 		if got["sub"] != "auth0|alice" {
@@ -151,7 +151,7 @@ func hmacOf(key []byte, text string) []byte {
 func refuse(t testing.TB, s *signer.Signer, name, token string) {
 	t.Helper()
 	got := map[string]any{}
-	err := s.Verify(token, "JWT", &got)
+	err := s.Verify(t.Context(), token, "JWT", &got)
 	if err == nil {
 		t.Errorf("%s: accepted, claims %v", name, got)
 		return
@@ -194,7 +194,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add("..")
 	f.Add(good + ".")
 	f.Fuzz(func(t *testing.T, token string) {
-		if s.Verify(token, "JWT", &map[string]any{}) != nil {
+		if s.Verify(t.Context(), token, "JWT", &map[string]any{}) != nil {
 			return
 		}
 		kid := members(t, unb64(t, strings.Split(token, ".")[0]))["kid"].(string)

@@ -29,6 +29,7 @@ type Node struct {
 	Buckets        throttle.BucketStore
 	Users          identity.UserStore
 	Keys           signer.KeyStore
+	Rotator        signer.Rotator
 	Log            audit.Log
 	People         People
 	Removals       Removals
@@ -107,7 +108,7 @@ func RunDatabase(t *testing.T, open func(t testing.TB, now func() time.Time) (a,
 	t.Helper()
 	suites := []map[string]func(*testing.T, *databaseSuite){
 		issueTests(), refreshTests(), throttleTests(), revokeTests(), consumeTests(), authenticatorTests(), credentialTests(), userTests(),
-		registryTests(), auditTests(),
+		registryTests(), keyTests(), auditTests(),
 	}
 	for _, tests := range suites {
 		for name, test := range tests {

@@ -11,7 +11,6 @@ import (
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
-	"github.com/sallyport/sallyport/pkg/signer"
 )
 
 func registryTests() map[string]func(*testing.T, *databaseSuite) {
@@ -26,8 +25,6 @@ func registryTests() map[string]func(*testing.T, *databaseSuite) {
 		"50 save one client":               raceClient,
 		"secrets rotate":                   secretsRotate,
 		"50 rotate one secret":             raceSecret,
-		"signing keys":                     signingKeys,
-		"50 make the first key":            raceFirstKey,
 	}
 }
 
@@ -206,62 +203,5 @@ func raceClient(t *testing.T, s *databaseSuite) {
 	})
 	if changed.Load() != 1 {
 		t.Errorf("%d saves of one client changed something, want 1", changed.Load())
-	}
-}
-
-// privateKey is a secret that no dump may show.
-const privateKey = "private-key-that-nobody-sees"
-
-func (s *databaseSuite) key(id, algorithm string) signer.Key {
-	return signer.Key{ID: id, Algorithm: algorithm, Private: secret.New(privateKey + id), CreatedAt: s.now()}
-}
-
-func (s *databaseSuite) addKeys(t *testing.T) {
-	t.Helper()
-	for _, algorithm := range []string{"ES256", "RS256"} {
-		added, err := s.a.Keys.AddFirstSigningKey(t.Context(), s.key("kid-"+algorithm, algorithm))
-		if err != nil || !added {
-			t.Fatalf("%v, %v", added, err)
-		}
-		s.pass(time.Second)
-	}
-}
-
-func signingKeys(t *testing.T, s *databaseSuite) {
-	if keys, err := s.b.Keys.SigningKeys(t.Context()); err != nil || len(keys) != 0 {
-		t.Errorf("%v, %v, want none", keys, err)
-	}
-	begin := s.now()
-	s.addKeys(t)
-	if added, err := s.b.Keys.AddFirstSigningKey(t.Context(), s.key("second", "ES256")); err != nil || added {
-		t.Errorf("a second first key: %v, %v", added, err)
-	}
-	keys, err := s.b.Keys.SigningKeys(t.Context())
-	if err != nil || len(keys) != 2 {
-		t.Fatalf("%v, %v, want 2", keys, err)
-	}
-	first := keys[0]
-	if first.ID != "kid-ES256" || first.Algorithm != "ES256" || !first.CreatedAt.Equal(begin) ||
-		first.Private.Reveal() != privateKey+"kid-ES256" {
-		t.Errorf("the oldest is %+v", first)
-	}
-	if n := s.events(t, audit.KeyCreated); n != 2 {
-		t.Errorf("%d events, want 2", n)
-	}
-}
-
-func raceFirstKey(t *testing.T, s *databaseSuite) {
-	var won atomic.Int64
-	atBarrier(func(i int) {
-		added, err := s.node(i).Keys.AddFirstSigningKey(t.Context(), s.key(numbered(i), "ES256"))
-		if err != nil {
-			t.Errorf("add: %v", err)
-		}
-		if added {
-			won.Add(1)
-		}
-	})
-	if keys, err := s.a.Keys.SigningKeys(t.Context()); err != nil || len(keys) != 1 || won.Load() != 1 {
-		t.Errorf("%d keys, %d added, %v, want one", len(keys), won.Load(), err)
 	}
 }

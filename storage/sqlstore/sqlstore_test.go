@@ -74,7 +74,7 @@ type state struct {
 
 func node(_ testing.TB, url string, s *sqlstore.Store) conformance.Node {
 	return conformance.Node{
-		Records: s, Revoker: s, Registry: s, Authenticators: s, Limiter: s, Buckets: s, Users: s, Keys: s, Log: s,
+		Records: s, Revoker: s, Registry: s, Authenticators: s, Limiter: s, Buckets: s, Users: s, Keys: s, Rotator: s, Log: s,
 		People: s, Removals: s, Refresh: s, Tenant: s, Secrets: s, Redeemer: s, State: state{s, url},
 	}
 }

@@ -35,6 +35,7 @@ var sweeps = [][]string{
 	{"DELETE FROM password_attempts WHERE bucket IN (" + overBuckets + ")"},
 	{"DELETE FROM access_tokens WHERE id IN (" + overAccess + ")"},
 	{"DELETE FROM refresh_tokens WHERE hash IN (" + overRefresh + ")"},
+	{"DELETE FROM signing_keys WHERE retired_at <> 0 AND retired_at <= ?"},
 	{
 		"DELETE FROM recovery_codes WHERE authenticator_id IN (" + overPending + ")",
 		"DELETE FROM authenticators WHERE id IN (" + overPending + ")",
@@ -48,8 +49,8 @@ var sweeps = [][]string{
 	},
 }
 
-// Sweep deletes what is over: redemptions, tokens, sessions none of whose tokens is
-// good, and authenticators that nobody confirmed in time. Those were never bound to
+// Sweep deletes what is over: redemptions, tokens, retired signing keys, sessions none of
+// whose tokens is good, and authenticators that nobody confirmed in time. Those were never bound to
 // anybody, so they leave no tombstone.
 func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 	before := at(now.Add(-sweepLeeway))
