@@ -30,6 +30,8 @@ const (
 	ClientChanged   Type = "client.changed"
 	APIChanged      Type = "api.changed"
 	KeyCreated      Type = "key.created"
+	KeyChosen       Type = "key.chosen"  // a sealing key that every node holds
+	KeyRemoved      Type = "key.removed" // a sealing key that nothing is sealed with
 )
 
 // Event is one row of the record.

@@ -42,10 +42,7 @@ func (s *Store) transact(ctx context.Context, operation string, f func(tx *gorm.
 func (s *Store) administer(ctx context.Context, e audit.Event, f func(tx *gorm.DB) (bool, error)) (bool, error) {
 	var changed bool
 	err := s.transact(ctx, string(e.Type), func(tx *gorm.DB) (err error) {
-		// Locking the revision first makes administration follow one order everywhere.
-		var revision int64
-		err = tx.Clauses(rowLock()).Table("revision").Select("value").Where("id = 1").Take(&revision).Error
-		if err != nil {
+		if err = lockRevision(tx); err != nil {
 			return err
 		}
 		if changed, err = f(tx); err != nil || !changed {
@@ -63,6 +60,12 @@ func (s *Store) administer(ctx context.Context, e audit.Event, f func(tx *gorm.D
 		s.registry.drop()
 	}
 	return changed, nil
+}
+
+// lockRevision comes first: it makes what nodes agree on follow one order everywhere.
+func lockRevision(tx *gorm.DB) error {
+	var revision int64
+	return tx.Clauses(rowLock()).Table("revision").Select("value").Where("id = 1").Take(&revision).Error
 }
 
 // rowLock makes a query lock its row. SQLite has no such thing and needs none: there a
