@@ -17,6 +17,7 @@ type Administration struct {
 	*sqlstore.Store
 	Passwords *identity.Passwords
 	options   Options
+	ring      *secret.Ring
 }
 
 // Administer opens the database of a configuration; o needs neither Tenants nor
@@ -37,7 +38,7 @@ func Administer(ctx context.Context, o Options) (*Administration, error) {
 	if err != nil {
 		return nil, errors.Join(err, sql.Close())
 	}
-	return &Administration{Store: sql, Passwords: passwords, options: o}, nil
+	return &Administration{Store: sql, Passwords: passwords, options: o, ring: ring}, nil
 }
 
 // Apply is [Apply] to this database.

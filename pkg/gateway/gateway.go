@@ -43,32 +43,43 @@ type Gateway struct {
 	signer *signer.Signer
 	tenant atomic.Pointer[string] // its name, as authenticator apps show it
 
+	ring    *keyRing
+	lacking atomic.Pointer[error] // a key that seals is not in the ring
+
 	stopping atomic.Bool
 }
 
 // New opens the stores, migrates the database, applies the tenant files and makes
 // signing keys where there are none. Close it when it is no longer needed.
 func New(ctx context.Context, o Options) (*Gateway, error) {
-	ring, err := secret.LoadRing(o.Config.Secrets.KeyFile)
+	ring, err := openRing(o)
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{Options: o}
-	if g.stores, err = openStores(ctx, o, ring); err != nil {
+	g := &Gateway{Options: o, ring: ring}
+	if g.stores, err = openStores(ctx, o, ring.Ring); err != nil {
 		return nil, err
 	}
-	if err := g.start(ctx, ring); err != nil {
+	if err := g.start(ctx); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
 	return g, nil
 }
 
 // Close lets go of the stores.
-func (g *Gateway) Close() error { return g.stores.close() }
+func (g *Gateway) Close() error {
+	if !g.ring.held.IsZero() {
+		g.leaveRing()
+	}
+	return g.stores.close()
+}
 
-func (g *Gateway) start(ctx context.Context, ring *secret.Ring) error {
+func (g *Gateway) start(ctx context.Context) error {
 	if err := g.stores.sql.Migrate(ctx); err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
+	}
+	if err := g.joinRing(ctx); err != nil {
+		return err
 	}
 	users, err := newPasswords(g.Options, g.stores.sql)
 	if err != nil {
@@ -88,12 +99,12 @@ func (g *Gateway) start(ctx context.Context, ring *secret.Ring) error {
 	}
 	g.signer = signer.New(signer.Options{Store: g.stores.sql, Now: g.Now, Log: g.Log})
 	if err := g.signer.EnsureKeys(ctx); errors.Is(err, secret.ErrSealed) {
-		return fmt.Errorf("secrets.key_file is not the ring that this database was sealed with; put the old one back: %w", err)
+		return fmt.Errorf("%s: %w", errForeignRing, err)
 	} else if err != nil {
 		return fmt.Errorf("load the signing keys: %w", err)
 	}
-	g.Public = g.compose(ring, users).Handler()
-	g.Management = server.ManagementHandler(g.staying, g.stores.sql.Ping, g.stores.state.Ping)
+	g.Public = g.compose(users).Handler()
+	g.Management = server.ManagementHandler(g.staying, g.opens, g.stores.sql.Ping, g.stores.state.Ping)
 	return nil
 }
 
@@ -136,17 +147,17 @@ func newPasswords(o Options, users identity.UserStore) (*identity.Passwords, err
 }
 
 // compose wires the domain to the token endpoint and the MFA API.
-func (g *Gateway) compose(ring *secret.Ring, users identity.Verifier) *server.Server {
+func (g *Gateway) compose(users identity.Verifier) *server.Server {
 	c, sql := g.Config, g.stores.sql
 	url := c.Server.PublicURL
 	domain := mfa.Options{
-		Factors:        g.factors(ring),
+		Factors:        g.factors(),
 		Authenticators: sql,
 		Transactions:   g.stores.state,
 		Limiter:        sql,
 		Limits:         c.Throttle.Limits(),
 		Audit:          sql,
-		Handles:        &mfa.Handles{Ring: ring, Random: g.Random},
+		Handles:        &mfa.Handles{Ring: g.ring.Ring, Random: g.Random},
 		Lifetime:       c.Lifetimes.MFA.TokenLifetime,
 		Enrolling:      mfa.Window,
 		PasswordProof:  c.Lifetimes.MFA.PasswordProof,

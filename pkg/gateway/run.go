@@ -69,7 +69,11 @@ func (g *Gateway) Serve(ctx context.Context, public, management net.Listener) er
 	defer stop(nil)
 	var running sync.WaitGroup
 	running.Go(func() { g.stores.sql.Watch(ctx, g.changed) })
-	running.Go(func() { g.sweep(ctx) })
+	running.Go(func() {
+		g.every(ctx, sweepInterval, "sweep", func(ctx context.Context) error { return g.stores.sql.Sweep(ctx, g.Now()) })
+	})
+	running.Go(func() { g.every(ctx, ringInterval, "keep the key ring", g.keepRing) })
+	running.Go(func() { g.every(ctx, ringInterval, "seal anew", g.reseal) })
 	servers := []*http.Server{g.httpServer(g.Public), g.httpServer(g.Management)}
 	for i, l := range []net.Listener{public, management} {
 		running.Go(func() {
@@ -116,18 +120,22 @@ func (g *Gateway) changed(ctx context.Context) error {
 	return errors.Join(g.signer.Reload(ctx), g.named(ctx))
 }
 
-// sweep removes what is over, once a minute.
-func (g *Gateway) sweep(ctx context.Context) {
-	ticker := time.NewTicker(sweepInterval)
+// every does something again and again until ctx ends. What fails is tried again, and
+// logged when it begins to fail.
+func (g *Gateway) every(ctx context.Context, d time.Duration, what string, do func(context.Context) error) {
+	ticker := time.NewTicker(d)
 	defer ticker.Stop()
+	var failed error
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		if err := g.stores.sql.Sweep(ctx, g.Now()); err != nil && ctx.Err() == nil {
-			g.Log.WarnContext(ctx, "sweep failed", slog.Any("cause", err))
+		err := do(ctx)
+		if ctx.Err() == nil && err != nil && failed == nil {
+			g.Log.ErrorContext(ctx, "background work failed", slog.String("work", what), slog.Any("cause", err))
 		}
+		failed = err
 	}
 }

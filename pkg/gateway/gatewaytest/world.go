@@ -9,6 +9,7 @@ package gatewaytest
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/tls"
 	_ "embed"
 	"fmt"
@@ -160,16 +161,22 @@ func (w *World) Restart(t testing.TB, replace ...string) {
 // Administer opens the database beside the gateways, as the command line does.
 func (w *World) Administer(t testing.TB) *gateway.Administration {
 	t.Helper()
-	c, err := config.Load(w.file, os.LookupEnv)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := gateway.Administer(t.Context(), gateway.Options{Config: c, Log: slog.New(slog.DiscardHandler), Now: w.Clock.Now})
+	a, err := gateway.Administer(t.Context(), w.Options(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = a.Close() })
 	return a
+}
+
+// Options are what one more gateway would be made from.
+func (w *World) Options(t testing.TB) gateway.Options {
+	t.Helper()
+	c, err := config.Load(w.file, os.LookupEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return gateway.Options{Config: c, Log: slog.New(slog.DiscardHandler), Now: w.Clock.Now, Random: rand.Reader}
 }
 
 // Apart is each gateway for itself: what is sent to such a world goes to that one.
