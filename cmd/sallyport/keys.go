@@ -1,15 +1,11 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
-
 	"github.com/spf13/cobra"
 
+	"github.com/sallyport/sallyport/cmd/sallyport/keyring"
+	"github.com/sallyport/sallyport/cmd/sallyport/listing"
 	"github.com/sallyport/sallyport/config"
-	"github.com/sallyport/sallyport/pkg/secret"
 )
 
 func keysCommand(d deps) *cobra.Command {
@@ -20,31 +16,48 @@ func keysCommand(d deps) *cobra.Command {
 			"without it no sealed secret can be read again, so an existing file is never overwritten.",
 		Args: cobra.NoArgs,
 	}
-	g := group("keys", "Make the key ring that seals secrets at rest", create)
+	list := &cobra.Command{Use: "list", Short: "List the keys that sign, and those of the ring with what each sealed", Args: cobra.NoArgs}
+	rotate := &cobra.Command{
+		Use:   "rotate",
+		Short: "Replace the keys that sign tokens, or the one that seals secrets at rest",
+		Long: "Rotate makes new signing keys while every gateway serves: they are published before they sign, and the\n" +
+			"old ones until their last token is over. With --sealing it adds a key to the ring, which seals once every\n" +
+			"gateway holds it; --finish then takes the old one out, as soon as nothing is sealed with it.",
+		Args: cobra.NoArgs,
+	}
+	g := group("keys", "Make, list and rotate keys", create, list, rotate)
 	path := d.configFlag(g)
 	out := create.Flags().String("out", "", "file to write; default: secrets.key_file of the configuration")
-	create.RunE = func(*cobra.Command, []string) error { return d.makeKeys(*path, *out) }
-	return g
-}
-
-func (d deps) makeKeys(path, out string) error {
-	if out == "" {
-		var err error
-		if out, err = config.KeyFile(path, d.getenv); err != nil {
-			return err
+	create.RunE = func(*cobra.Command, []string) (err error) {
+		if *out == "" {
+			if *out, err = config.KeyFile(*path, d.getenv); err != nil {
+				return err
+			}
 		}
+		return keyring.Create(d.stdout, *out, d.now())
 	}
-	ring, err := secret.NewRing(d.now())
-	if err != nil {
-		return err
+	asJSON := list.Flags().Bool("json", false, "print JSON")
+	list.RunE = func(cmd *cobra.Command, _ []string) error {
+		return d.withTables(cmd.Context(), *path, func(db database) error {
+			keys, err := keyring.List(cmd.Context(), db.Administration, d.now())
+			if err != nil {
+				return err
+			}
+			return listing.Print(d.stdout, *asJSON, keys, keyring.Heading, keyring.Key.Columns)
+		})
 	}
-	if err := ring.Save(out); errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("%s exists and stays as it is: what it sealed could not be read again; name another file with --out", out)
-	} else if errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("there is no folder for %s; make it with `install -d -m 700 %s`", out, filepath.Dir(out))
-	} else if err != nil {
-		return err
+	sealing := rotate.Flags().Bool("sealing", false, "the key of the ring that seals secrets at rest")
+	finish := rotate.Flags().Bool("finish", false, "with --sealing: take the old key out")
+	rotate.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *finish && !*sealing {
+			return misused("--finish goes with --sealing; signing keys retire by themselves")
+		}
+		return d.withTables(cmd.Context(), *path, func(db database) error {
+			if *sealing {
+				return keyring.RotateSealing(cmd.Context(), d.stdout, db.Administration, *finish)
+			}
+			return keyring.Rotate(cmd.Context(), d.stdout, db.Administration)
+		})
 	}
-	d.printf("wrote %s; keep a copy in a safe place\n", out)
-	return nil
+	return g
 }
