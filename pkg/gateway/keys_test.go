@@ -14,6 +14,9 @@ import (
 
 	"github.com/sallyport/sallyport/pkg/gateway"
 	"github.com/sallyport/sallyport/pkg/gateway/gatewaytest"
+	"github.com/sallyport/sallyport/pkg/identity"
+	"github.com/sallyport/sallyport/pkg/record"
+	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/pkg/signer"
 )
 
@@ -247,6 +250,15 @@ func TestSealingKeyRotates(t *testing.T) {
 		admin := w.Administer(t)
 		alice := w.Enroll(t, "alice")
 		recovery := alice.Recovery
+		hash, err := admin.Passwords.Hash(t.Context(), secret.New(gatewaytest.Password))
+		if err == nil {
+			err = admin.CreateUser(t.Context(), identity.User{ID: "auth0|erin", Username: "erin"}, hash, record.ManagedByAPI, event(w))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		lost := struct{ code, token, next string }{code: w.Enroll(t, "erin").Recovery, token: ask(t, w, "spa", "erin")}
+		lost.next = w.Recover(t, lost.token, lost.code).Want(t, http.StatusOK, "").Text("recovery_code")
 		clients := newLoad(t,
 			func() {
 				r := w.Recover(t, ask(t, w, "spa", "alice"), recovery).Want(t, http.StatusOK, "")
@@ -297,6 +309,11 @@ func TestSealingKeyRotates(t *testing.T) {
 			t.Errorf("the old key goes while tokens of it are about: %v", err)
 		}
 		w.OTP(t, before, w.Code(t, alice.Seed, 0)).Want(t, http.StatusOK, "")
+		for range w.Apart() { // what the clock did not outlive yet is told again, by either key
+			if r := w.Recover(t, lost.token, lost.code).Want(t, http.StatusForbidden, "invalid_grant"); r.Text("recovery_code") != lost.next {
+				t.Errorf("the answer that was lost is told as %s", r.Body)
+			}
+		}
 
 		clients.wind(w, 11*time.Minute)
 		eventually(t, "nothing needs the old key", func() bool {

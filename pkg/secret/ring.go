@@ -157,6 +157,17 @@ func (r *Ring) MAC(purpose string, parts ...string) (string, error) {
 	return r.held.Load().sealing.mac(purpose, parts)
 }
 
+// MACBeside is [Ring.MAC] with the key that another MAC names, so that the same comes of
+// the same whichever key seals meanwhile; when the ring lacks that key, with the one that
+// seals.
+func (r *Ring) MACBeside(other, purpose string, parts ...string) (string, error) {
+	id, _, _ := strings.Cut(other, ".")
+	if key, ok := r.find(id); ok {
+		return key.mac(purpose, parts)
+	}
+	return r.MAC(purpose, parts...)
+}
+
 // CheckMAC reports in constant time whether mac was made by [Ring.MAC] with a key of
 // this ring for the same purpose and parts.
 func (r *Ring) CheckMAC(mac, purpose string, parts ...string) bool {

@@ -72,6 +72,12 @@ func TestRingRotates(t *testing.T) {
 	if !r.CheckMAC(made, "p", "x") || !both.CheckMAC(mac(t, r, "p", "y"), "p", "y") {
 		t.Error("a MAC does not hold while both keys are there")
 	}
+	if again, err := r.MACBeside(made, "p", "x"); err != nil || again != made {
+		t.Errorf("beside a MAC of the old key: %q, %v, want %q", again, err, made)
+	}
+	if other, err := r.MACBeside("none.x", "p", "x"); err != nil || other != mac(t, r, "p", "x") {
+		t.Errorf("beside a MAC of nobody: %q, %v", other, err)
+	}
 	only := rewrite(func(r *secret.Ring) (*secret.Ring, error) { return r.Only(r.Newest()) })
 	if err := r.Adopt(only); err != nil {
 		t.Fatal(err)

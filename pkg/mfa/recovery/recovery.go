@@ -88,7 +88,9 @@ func find(a mfa.Authenticator, hash string) *mfa.LookupSecret {
 // and the mfa_token, which has 160 random bits and is kept nowhere. So it is as good as
 // random to everybody but the gateway, and to that only when both are sent again.
 func (f *Factor) replacement(a mfa.Authenticator, token, used secret.Text) (secret.Text, error) {
-	mac, err := f.o.Ring.MAC("recovery_code", a.ID, token.Reveal(), used.Reveal())
+	// The key of the token, which stays as long as the token is good, whichever seals.
+	_, made, _ := strings.Cut(token.Reveal(), ".")
+	mac, err := f.o.Ring.MACBeside(made, "recovery_code", a.ID, token.Reveal(), used.Reveal())
 	if err != nil {
 		return secret.Text{}, fmt.Errorf("replace a recovery code: %w", err)
 	}
