@@ -4,6 +4,10 @@
 // in the transaction that issues (record.Issuance), the event of a refusal in the
 // one that counts it; everything else goes through a [Log]. No event carries a
 // secret.
+//
+// What is committed is sealed afterwards, so that nobody who issues waits for anybody
+// else: a [Seal] for each record, in the order in which a sealer sees them. [Verify]
+// finds what was done to sealed records.
 package audit
 
 import (
@@ -43,9 +47,17 @@ type Event struct {
 	Subject        string   // whom it concerns, empty when nobody is known
 	Client         string   // the OAuth client, empty for administration
 	Session        string   // the session that was made or used
+	Transaction    string   // the id of the login between its factors: what a demand and its answers share
 	Authenticators []string // the authenticators that were tried or changed
 	Grant          string   // the grant type, or the command of an administrator
 	Address        string   // the end user's IP address as far as it can be trusted
+}
+
+// A Query chooses records by the time of their events.
+type Query struct {
+	Since, Until time.Time // from and before; zero: no bound
+	After        string    // the id of the last record of the page before
+	Limit        int
 }
 
 // Log takes events that belong to no other transaction.

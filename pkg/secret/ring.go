@@ -180,6 +180,13 @@ func (r *Ring) CheckMAC(mac, purpose string, parts ...string) bool {
 	return err == nil && hmac.Equal([]byte(want), []byte(mac))
 }
 
+// Holds reports whether the ring has the key that a MAC names.
+func (r *Ring) Holds(mac string) bool {
+	id, _, _ := strings.Cut(mac, ".")
+	_, ok := r.find(id)
+	return ok
+}
+
 func (r *Ring) find(id string) (ringKey, bool) {
 	for _, k := range r.held.Load().keys {
 		if k.ID == id {

@@ -145,6 +145,9 @@ func TestMAC(t *testing.T) {
 	if r.CheckMAC(made, "mfa_token", "ab", "c") || r.CheckMAC(made, "", "ab", "c") {
 		t.Error("it holds for another purpose")
 	}
+	if !r.Holds(made) || other.Holds(made) || r.Holds("") {
+		t.Error("whose key made a MAC")
+	}
 	if other.CheckMAC(made, "binding code", "ab", "c") {
 		t.Error("it holds in another ring")
 	}
