@@ -17,7 +17,7 @@ func auditTests() map[string]func(*testing.T, *databaseSuite) {
 
 func auditRoundTrip(t *testing.T, s *databaseSuite) {
 	want := audit.Event{
-		At: s.now().Add(7 * time.Millisecond), Type: audit.FactorRefused, Reason: "wrong_otp", Subject: alice, Client: spa,
+		At: s.now().Add(7 * time.Millisecond), Type: audit.FactorRefused, Reason: "wrong_otp", Subject: alice, Client: spa, Transaction: "t",
 		Session: "s", Authenticators: []string{"totp|a", "codes|a"}, Grant: "mfa-otp", Address: "2001:db8::1",
 	}
 	if err := s.a.Log.Append(t.Context(), want); err != nil {

@@ -38,6 +38,8 @@ type Node struct {
 	Secrets        Secrets
 	Redeemer       record.Redeemer
 	State          State
+	Audit          Audit
+	Ring           *secret.Ring
 }
 
 // Registry is all that is kept in memory of clients and APIs.
@@ -85,6 +87,15 @@ type State interface {
 	Dump(t testing.TB) string
 }
 
+// Audit is the record, sealed and read.
+type Audit interface {
+	audit.Trail
+	Seal(ctx context.Context) error
+	Records(ctx context.Context, q audit.Query) ([]audit.Record, error)
+	// Execute runs a statement that this product has no verb for.
+	Execute(t testing.TB, statement string)
+}
+
 // The people and clients that every database test begins with.
 const (
 	alice = "auth0|alice"
@@ -108,7 +119,7 @@ func RunDatabase(t *testing.T, open func(t testing.TB, now func() time.Time) (a,
 	t.Helper()
 	suites := []map[string]func(*testing.T, *databaseSuite){
 		issueTests(), refreshTests(), throttleTests(), revokeTests(), consumeTests(), authenticatorTests(), credentialTests(), userTests(),
-		registryTests(), keyTests(), auditTests(),
+		registryTests(), keyTests(), auditTests(), sealTests(),
 	}
 	for _, tests := range suites {
 		for name, test := range tests {

@@ -216,7 +216,7 @@ func issueCanceled(t *testing.T, s *databaseSuite) {
 func equalEvents(a, b audit.Event) bool {
 	return a.At.Equal(b.At) && a.Type == b.Type && a.Success == b.Success && a.Reason == b.Reason &&
 		a.Subject == b.Subject && a.Client == b.Client && a.Session == b.Session && a.Grant == b.Grant &&
-		a.Address == b.Address && strings.Join(a.Authenticators, " ") == strings.Join(b.Authenticators, " ")
+		a.Address == b.Address && a.Transaction == b.Transaction && strings.Join(a.Authenticators, " ") == strings.Join(b.Authenticators, " ")
 }
 
 // What a client has for itself names nobody; its token ends with the client alone.

@@ -84,6 +84,14 @@ func scanJSON(v, to any) error {
 	return json.Unmarshal(text, to)
 }
 
+// text is what a column holds that may be NULL.
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
 // optional is a column that is NULL when there is nothing to say.
 func optional(s string) *string {
 	if s == "" {

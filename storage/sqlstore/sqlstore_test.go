@@ -24,7 +24,7 @@ func TestDatabase(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			conformance.RunDatabase(t, func(t testing.TB, now func() time.Time) (conformance.Node, conformance.Node) {
 				url, ring := fresh(t), newRing(t)
-				return node(t, url, open(t, url, ring, now)), node(t, url, open(t, url, ring, now))
+				return node(url, ring, open(t, url, ring, now)), node(url, ring, open(t, url, ring, now))
 			})
 		})
 	}
@@ -72,11 +72,18 @@ type state struct {
 	url string
 }
 
-func node(_ testing.TB, url string, s *sqlstore.Store) conformance.Node {
+func node(url string, ring *secret.Ring, s *sqlstore.Store) conformance.Node {
 	return conformance.Node{
 		Records: s, Revoker: s, Registry: s, Authenticators: s, Limiter: s, Buckets: s, Users: s, Keys: s, Rotator: s, Log: s,
 		People: s, Removals: s, Refresh: s, Tenant: s, Secrets: s, Redeemer: s, State: state{s, url},
+		Audit: state{s, url}, Ring: ring,
 	}
+}
+
+// Execute implements conformance.Audit.
+func (s state) Execute(t testing.TB, statement string) {
+	t.Helper()
+	execute(t, s.url, statement)
 }
 
 // Dump implements conformance.State.

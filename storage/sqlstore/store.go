@@ -23,6 +23,8 @@ type Options struct {
 	Ring *secret.Ring
 	Now  func() time.Time
 	Log  *slog.Logger
+
+	AuditOptional bool // go on when an event cannot be recorded, and log that
 }
 
 // Store is a database, in use by one process of possibly many.
@@ -33,6 +35,9 @@ type Store struct {
 	ring   *secret.Ring
 	now    func() time.Time
 	log    *slog.Logger
+
+	optional bool          // an event that cannot be recorded stops nothing
+	lost     atomic.Uint64 // how many could not
 
 	exclusive *sql.Conn // holds the lock of Exclusive
 
@@ -47,7 +52,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Ring == nil || o.Now == nil || o.Log == nil {
 		return nil, errors.New("sqlstore: Ring, Now and Log are needed")
 	}
-	s := &Store{ring: o.Ring, now: o.Now, log: o.Log}
+	s := &Store{ring: o.Ring, now: o.Now, log: o.Log, optional: o.AuditOptional}
 	url := o.URL.Reveal()
 	scheme, _, _ := strings.Cut(url, "://")
 	var err error
