@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/config/strict"
+	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/mfa/otp"
@@ -32,6 +33,7 @@ type Config struct {
 	OTP         otp.Config      `yaml:"otp" doc:"One-time passwords."`
 	Recovery    recovery.Config `yaml:"recovery" doc:"Recovery codes."`
 	Throttle    throttle.Config `yaml:"throttle" doc:"Limits on attempts."`
+	Audit       audit.Config    `yaml:"audit" doc:"The record of who proved what."`
 	Delivery    Delivery        `yaml:"delivery" doc:"How messages reach people. Validated, but not served by this version."`
 
 	read *strict.File // where the settings stand in the file

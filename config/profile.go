@@ -53,6 +53,7 @@ var table = []row{
 	{"otp.skew", [4]string{"1", "1", "1", "0"}, just, []Profile{Strict}, "a one-time password is good for 30 seconds at most"},
 	{"recovery.codes", [4]string{"1", "1", "1", "10"}, just, []Profile{Strict}, "codes that are used up must be replaced by a person, not by themselves"},
 	{"passwords.min_length", [4]string{"8", "15", "15", "15"}, atLeast, []Profile{Strict}, "a password may have to stand alone"},
+	{"audit.required", [4]string{"on", "on", "on", "on"}, just, []Profile{NIST, Strict}, "what nobody can trace must not happen"},
 }
 
 // value returns the profile's own value of the row.

@@ -16,8 +16,8 @@ import (
 type Administration struct {
 	*sqlstore.Store
 	Passwords *identity.Passwords
+	Ring      *secret.Ring
 	options   Options
-	ring      *secret.Ring
 }
 
 // Administer opens the database of a configuration; o needs neither Tenants nor
@@ -38,7 +38,7 @@ func Administer(ctx context.Context, o Options) (*Administration, error) {
 	if err != nil {
 		return nil, errors.Join(err, sql.Close())
 	}
-	return &Administration{Store: sql, Passwords: passwords, options: o, ring: ring}, nil
+	return &Administration{Store: sql, Passwords: passwords, Ring: ring, options: o}, nil
 }
 
 // Apply is [Apply] to this database.

@@ -149,8 +149,8 @@ func (a *Administration) RingKeys(ctx context.Context) ([]RingKey, error) {
 		return nil, err
 	}
 	var all []RingKey
-	for _, id := range a.ring.Keys() {
-		k := RingKey{ID: id, Seals: id == a.ring.Sealing()}
+	for _, id := range a.Ring.Keys() {
+		k := RingKey{ID: id, Seals: id == a.Ring.Sealing()}
 		if k.Sealed, err = a.SealedWith(ctx, id); err != nil {
 			return nil, err
 		}

@@ -22,6 +22,8 @@ const (
 	maxHeaderBytes = 16 << 10
 	stopTimeout    = 10 * time.Second
 	sweepInterval  = time.Minute
+	sealTimeout    = 2 * time.Second        // for the last seals
+	sealInterval   = 500 * time.Millisecond // a record is sealed within a second
 )
 
 // Run listens where the configuration says and serves until ctx ends.
@@ -74,6 +76,7 @@ func (g *Gateway) Serve(ctx context.Context, public, management net.Listener) er
 	})
 	running.Go(func() { g.every(ctx, ringInterval, "keep the key ring", g.keepRing) })
 	running.Go(func() { g.every(ctx, ringInterval, "seal anew", g.reseal) })
+	running.Go(func() { g.every(ctx, sealInterval, sealing, g.stores.sql.Seal) })
 	servers := []*http.Server{g.httpServer(g.Public), g.httpServer(g.Management)}
 	for i, l := range []net.Listener{public, management} {
 		running.Go(func() {
@@ -88,6 +91,7 @@ func (g *Gateway) Serve(ctx context.Context, public, management net.Listener) er
 	<-ctx.Done()
 	err := g.stop(ctx, servers)
 	running.Wait()
+	g.sealLast(ctx)
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return errors.Join(cause, err)
 	}
@@ -120,6 +124,9 @@ func (g *Gateway) changed(ctx context.Context) error {
 	return errors.Join(g.signer.Reload(ctx), g.named(ctx))
 }
 
+// sealing is what the log calls the sealing of the audit.
+const sealing = "seal the audit"
+
 // every does something again and again until ctx ends. What fails is tried again, and
 // logged when it begins to fail.
 func (g *Gateway) every(ctx context.Context, d time.Duration, what string, do func(context.Context) error) {
@@ -137,5 +144,15 @@ func (g *Gateway) every(ctx context.Context, d time.Duration, what string, do fu
 			g.Log.ErrorContext(ctx, "background work failed", slog.String("work", what), slog.Any("cause", err))
 		}
 		failed = err
+	}
+}
+
+// sealLast seals what the last requests recorded: a single node leaves nothing behind
+// that could be changed unseen.
+func (g *Gateway) sealLast(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sealTimeout)
+	defer cancel()
+	if err := g.stores.sql.Seal(ctx); err != nil {
+		g.Log.ErrorContext(ctx, "background work failed", slog.String("work", sealing), slog.Any("cause", err))
 	}
 }

@@ -65,7 +65,9 @@ func openRedis(ctx context.Context, o Options) (state, error) {
 // OpenSQL opens the database alone, as administration needs it; a gateway may be
 // serving it at the same time.
 func OpenSQL(ctx context.Context, o Options, ring *secret.Ring) (*sqlstore.Store, error) {
-	s, err := sqlstore.Open(ctx, sqlstore.Options{URL: o.Config.Database.URL, Ring: ring, Now: o.Now, Log: o.Log})
+	s, err := sqlstore.Open(ctx, sqlstore.Options{
+		URL: o.Config.Database.URL, Ring: ring, Now: o.Now, Log: o.Log, AuditOptional: !o.Config.Audit.Required,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open database.url: %w", err)
 	}

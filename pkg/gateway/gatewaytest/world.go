@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"crypto/tls"
+	"database/sql"
 	_ "embed"
 	"fmt"
 	"log/slog"
@@ -187,6 +188,24 @@ func (w *World) Apart() []*World {
 			nodes: w.nodes[i : i+1], stores: w.stores})
 	}
 	return out
+}
+
+// Execute runs a statement on the database behind the gateways: what somebody does who
+// can write to it.
+func (w *World) Execute(t testing.TB, statement string) {
+	t.Helper()
+	driver, source := "pgx", w.stores.database
+	if path, ok := strings.CutPrefix(source, "sqlite://"); ok {
+		driver, source = "sqlite", "file:"+path+"?_pragma=busy_timeout(5000)"
+	}
+	db, err := sql.Open(driver, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.ExecContext(t.Context(), statement); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Address is the host and port of the first gateway.
