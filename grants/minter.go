@@ -58,7 +58,7 @@ func (m *Minter) issuance(c mfa.Clearance) (record.Issuance, error) {
 	s := record.Session{ID: base64.RawURLEncoding.EncodeToString(raw), Subject: l.Subject, Client: l.Client,
 		Proofs: l.Proofs, CreatedAt: now}
 	e := audit.Event{At: now, Type: audit.TokensIssued, Success: true, Subject: l.Subject, Client: l.Client,
-		Session: s.ID, Grant: l.Grant, Address: l.Address}
+		Session: s.ID, Transaction: c.Transaction(), Grant: l.Grant, Address: l.Address}
 	for _, p := range l.Proofs {
 		if p.Authenticator != "" {
 			e.Authenticators = append(e.Authenticators, p.Authenticator)

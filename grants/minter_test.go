@@ -77,8 +77,9 @@ func TestMinter(t *testing.T) {
 	if len(s.ID) != 43 || s.Subject != "auth0|alice" || s.Client != "spa" || !s.CreatedAt.Equal(noon) || !reflect.DeepEqual(s.Proofs, login.Proofs) || len(s.Proofs) != 2 {
 		t.Errorf("session %+v", s)
 	}
+	redeemed, _ := used.Consumes[0].(record.Redemption)
 	want := audit.Event{At: noon, Type: audit.TokensIssued, Success: true, Subject: "auth0|alice", Client: "spa", Session: s.ID,
-		Authenticators: []string{"totp|dev_1"}, Grant: "mfa-otp", Address: "192.0.2.1"}
+		Authenticators: []string{"totp|dev_1"}, Grant: "mfa-otp", Address: "192.0.2.1", Transaction: redeemed.Hash}
 	if !reflect.DeepEqual(used.Event, want) {
 		t.Errorf("audited %+v, want %+v", used.Event, want)
 	}

@@ -22,6 +22,9 @@ func (c Clearance) Valid() bool { return c.valid }
 // Login is what was asked for, with every proof.
 func (c Clearance) Login() Login { return c.login }
 
+// Transaction is the id of the transaction that was finished, empty when none was needed.
+func (c Clearance) Transaction() string { return c.transaction }
+
 // Consumes is what issuing uses up, to be applied with the tokens or not at all.
 func (c Clearance) Consumes() []record.Consumption { return c.consumes }
 

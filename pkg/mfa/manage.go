@@ -54,7 +54,9 @@ func (r *Registrar) Remove(ctx context.Context, c Credential, id, address string
 	for range pendingLimit {
 		err := r.remove(ctx, c, id, address)
 		if !errors.Is(err, ErrChanged) {
-			return err
+			e := c.event(audit.Removed, address)
+			e.Grant, e.Authenticators = "DELETE", []string{id}
+			return r.recorded(ctx, e, err)
 		}
 	}
 	return fault.Because(fault.Unavailable, errors.New("remove an authenticator: it changes all the time"))
@@ -82,8 +84,8 @@ func (r *Registrar) remove(ctx context.Context, c Credential, id, address string
 	if Enrolled(all) && !Enrolled(left) {
 		gone = append(gone, standIns(left)...)
 	}
-	e := audit.Event{At: r.now(), Type: audit.Removed, Success: true, Subject: c.Subject, Client: c.Client,
-		Authenticators: gone, Grant: "DELETE", Address: address}
+	e := c.event(audit.Removed, address)
+	e.At, e.Success, e.Grant, e.Authenticators = r.now(), true, "DELETE", gone
 	if err := r.Authenticators.Remove(ctx, c, all, gone, e); err != nil {
 		return fault.Because(fault.Unavailable, fmt.Errorf("remove an authenticator: %w", err))
 	}

@@ -123,7 +123,7 @@ func (r *Registrar) Associate(ctx context.Context, c Credential, a Association) 
 	for range pendingLimit + 1 { // after that many others the limit is reached
 		reply, err := r.associate(ctx, c, f, e, a.Address)
 		if !errors.Is(err, ErrChanged) {
-			return reply, err
+			return reply, r.recorded(ctx, c.event(audit.Associated, a.Address), err)
 		}
 	}
 	return nil, &fault.Details{Kind: fault.TooManyAttempts, RetryAfter: r.Enrolling}
@@ -203,10 +203,34 @@ func (r *Registrar) accompany(ctx context.Context, c Credential, all []Authentic
 	return nil
 }
 
+// event is the record of what was tried with a credential.
+func (c Credential) event(kind audit.Type, address string) audit.Event {
+	e := audit.Event{Type: kind, Subject: c.Subject, Client: c.Client, Session: c.Session.ID, Address: address}
+	if c.Transaction != nil {
+		e.Transaction = c.Transaction.ID
+	}
+	return e
+}
+
+// recorded records that a credential was not enough to change what its subject has:
+// somebody may be at work who has no more than the password.
+func (r *Registrar) recorded(ctx context.Context, e audit.Event, refusal error) error {
+	kind := fault.Of(refusal)
+	if kind != fault.AlreadyEnrolled && kind != fault.StalePassword && kind != fault.NotRemovable {
+		return refusal
+	}
+	e.At, e.Reason = r.now(), kind.Error()
+	if err := r.Audit.Append(ctx, e); err != nil {
+		return fault.Because(fault.Unavailable, fmt.Errorf("record a refusal: %w", err))
+	}
+	return refusal
+}
+
 // keep stores what enrolling made, pending, beside what was seen.
 func (r *Registrar) keep(ctx context.Context, c Credential, seen, made []Authenticator, address string) error {
 	now := r.now()
-	e := audit.Event{At: now, Type: audit.Associated, Success: true, Subject: c.Subject, Client: c.Client, Address: address}
+	e := c.event(audit.Associated, address)
+	e.At, e.Success = now, true
 	for i := range made {
 		m := &made[i]
 		m.Subject, m.Handle, m.Origin = c.Subject, c.Handle, "mfa_api"

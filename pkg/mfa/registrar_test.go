@@ -109,7 +109,7 @@ func TestAssociate(t *testing.T) {
 	}
 	want := audit.Event{
 		At: w.clock.Now(), Type: audit.Associated, Success: true, Subject: mira, Client: web,
-		Authenticators: []string{app.ID, codes.ID}, Address: "203.0.113.9",
+		Authenticators: []string{app.ID, codes.ID}, Address: "203.0.113.9", Transaction: app.Handle,
 	}
 	if got := w.last(); !reflect.DeepEqual(got, want) {
 		t.Errorf("recorded %+v\nwant %+v", got, want)
@@ -169,6 +169,10 @@ func TestAlreadyEnrolled(t *testing.T) {
 	before := w.all(mira)
 	if answer, err := w.registrar.Associate(t.Context(), c, mfa.Association{Wanted: []string{"otp"}}); fault.Of(err) != fault.AlreadyEnrolled || answer != nil {
 		t.Errorf("with an mfa_token: %v, %v, want already_enrolled", answer, err)
+	}
+	refused := audit.Event{At: w.clock.Now(), Type: audit.Associated, Reason: "already_enrolled", Subject: mira, Client: web, Transaction: c.Handle}
+	if got := w.last(); !reflect.DeepEqual(got, refused) {
+		t.Errorf("recorded %+v\nwant %+v", got, refused)
 	}
 	if !reflect.DeepEqual(w.all(mira), before) {
 		t.Error("something was stored all the same")

@@ -114,7 +114,7 @@ func (i *Issuer) prepare(ctx context.Context, c mfa.Clearance) (record.Issuance,
 		session.ID, session.CreatedAt = ids[0], now
 	}
 	e := audit.Event{At: now, Type: audit.TokensIssued, Success: true, Subject: l.Subject, Client: l.Client,
-		Session: session.ID, Grant: l.Grant, Address: l.Address}
+		Session: session.ID, Transaction: c.Transaction(), Grant: l.Grant, Address: l.Address}
 	for _, p := range l.Proofs {
 		if p.Authenticator != "" {
 			e.Authenticators = append(e.Authenticators, p.Authenticator)
