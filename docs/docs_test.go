@@ -118,6 +118,26 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// The table of what is recorded in operations.md has every type of event, and no other.
+func TestEvents(t *testing.T) {
+	_, table, _ := strings.Cut(readPage(t, "docs/operations.md"), "\n### What is recorded\n")
+	table, _, _ = strings.Cut(table, "\n#")
+	var said []string
+	for _, row := range regexp.MustCompile("(?m)^\\| (`.+?) \\|").FindAllStringSubmatch(table, -1) {
+		for _, name := range strings.Split(row[1], ", ") {
+			said = append(said, strings.Trim(name, "`"))
+		}
+	}
+	said = slices.DeleteFunc(said, func(name string) bool { return name == "type" })
+	want := slices.Sorted(maps.Values(constants(t, "pkg/audit/audit.go", func(s *ast.ValueSpec) bool {
+		kind, ok := s.Type.(*ast.Ident)
+		return ok && kind.Name == "Type"
+	})))
+	if slices.Sort(said); !slices.Equal(said, want) {
+		t.Errorf("operations.md names %q, the gateway records %q", said, want)
+	}
+}
+
 // The table of endpoints in protocol.md is the map of the server.
 func TestEndpoints(t *testing.T) {
 	var said []string

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport/sallyport/cmd/sallyport/draft"
+	"github.com/sallyport/sallyport/cmd/sallyport/trail"
 	"github.com/sallyport/sallyport/config"
 )
 
@@ -27,6 +28,7 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitMisuse = 2 // wrong flags, or a configuration that is not served
+	exitDamage = 3 // the audit is not as it was sealed
 )
 
 // deps is everything that a command has from outside.
@@ -78,12 +80,16 @@ func run(ctx context.Context, d deps, args []string) int {
 	var failed *failure
 	var wrong *misuse
 	var flags *draft.Misuse
+	var damaged *trail.Damaged
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &problems):
 		fmt.Fprintln(d.stderr, problems.Error())
 		return exitMisuse
+	case errors.As(err, &damaged):
+		fmt.Fprintf(d.stderr, "%s: %v\n", cmd.CommandPath(), err)
+		return exitDamage
 	case errors.As(err, &failed) && !errors.As(err, &wrong) && !errors.As(err, &flags):
 		fmt.Fprintf(d.stderr, "%s: %v\n", cmd.CommandPath(), err)
 		return exitFailed

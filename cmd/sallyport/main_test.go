@@ -172,7 +172,7 @@ func TestUsage(t *testing.T) {
 	k := newDesk(t)
 	for _, args := range [][]string{
 		{"bogus"}, {"--bogus"}, {"serve", "bogus"}, {"users"}, {"users", "bogus"}, {"users", "disable"},
-		{"keys"}, {"config"}, {"clients", "list", "bogus"}, {"apply"}, {"otp"}, {"otp", "A", "--at", "1", "--wait"},
+		{"keys"}, {"config"}, {"audit"}, {"audit", "tail", "bogus"}, {"clients", "list", "bogus"}, {"apply"}, {"otp"}, {"otp", "A", "--at", "1", "--wait"},
 	} {
 		k.says("--help says more", exitMisuse, "", args...)
 	}

@@ -30,7 +30,7 @@ func newRoot(d deps) *cobra.Command {
 	root.SetErr(d.stderr)
 	root.AddCommand(
 		serveCommand(d), demoCommand(d), applyCommand(d), migrateCommand(d), configCommand(d), keysCommand(d),
-		usersCommand(d), clientsCommand(d), healthcheckCommand(d), otpCommand(d), versionCommand(d),
+		usersCommand(d), clientsCommand(d), auditCommand(d), healthcheckCommand(d), otpCommand(d), versionCommand(d),
 	)
 	return marked(root)
 }
