@@ -37,6 +37,7 @@ func auditCommand(d deps) *cobra.Command {
 	}
 	bound("since", "only from this `time` on: 2026-03-01, 2026-03-01T12:00:00Z, or 24h for a day ago", &q.Since)
 	bound("until", "only before this `time`", &q.Until)
+	abandoned := export.Flags().Bool("abandoned", false, "only demands for a second factor that no tokens followed, though their time is over")
 	after := tail.Flags().Int64("after", -1, "begin behind the record with this seq (default: the last ten)")
 	on := func(cmd *cobra.Command, do func(context.Context, database) error) {
 		cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -51,6 +52,9 @@ func auditCommand(d deps) *cobra.Command {
 		return trail.Follow(ctx, d.stdout, db, *after, d.wait)
 	})
 	on(export, func(ctx context.Context, db database) error {
+		if *abandoned {
+			q.Abandoned = d.now().Add(-db.config.Lifetimes.MFA.TokenLifetime)
+		}
 		return trail.Export(ctx, d.stdout, db, q)
 	})
 	return g

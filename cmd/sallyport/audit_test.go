@@ -132,6 +132,8 @@ func TestAuditExport(t *testing.T) {
 		{[]string{"--since", "1h"}, 3},
 		{[]string{"--since", "25h"}, 6},
 		{[]string{"--until", "2026-03-01"}, 0},
+		{[]string{"--abandoned"}, 1}, // the other one may still be finished
+		{[]string{"--abandoned", "--since", "2026-03-02"}, 0},
 	} {
 		if got := len(k.exported(tt.args...)); got != tt.want {
 			t.Errorf("%v: %d records, want %d", tt.args, got, tt.want)

@@ -58,6 +58,9 @@ type Query struct {
 	Since, Until time.Time // from and before; zero: no bound
 	After        string    // the id of the last record of the page before
 	Limit        int
+	// Abandoned chooses demands for a second factor, made before this time, that no tokens
+	// followed; zero: everything.
+	Abandoned time.Time
 }
 
 // Log takes events that belong to no other transaction.

@@ -200,7 +200,7 @@ func TestBegin(t *testing.T) {
 		t.Errorf("%+v, %v\n want %+v", got, err, want)
 	}
 	event := audit.Event{
-		At: w.clock.Now(), Type: audit.FactorDemanded, Success: true, Subject: mira, Client: web, Grant: "password", Address: "203.0.113.7",
+		At: w.clock.Now(), Type: audit.FactorDemanded, Success: true, Subject: mira, Client: web, Transaction: h.ID, Grant: "password", Address: "203.0.113.7",
 	}
 	if got := w.last(); !reflect.DeepEqual(got, event) {
 		t.Errorf("recorded %+v\n want %+v", got, event)

@@ -81,7 +81,7 @@ func (v *Verifier) open(ctx context.Context, l Login, factors []string) (secret.
 		return secret.Text{}, fault.Because(fault.Unavailable, fmt.Errorf("open a transaction: %w", err))
 	}
 	e := audit.Event{At: now, Type: audit.FactorDemanded, Success: true,
-		Subject: l.Subject, Client: l.Client, Grant: l.Grant, Address: l.Address}
+		Subject: l.Subject, Client: l.Client, Transaction: t.ID, Grant: l.Grant, Address: l.Address}
 	if err := v.Audit.Append(ctx, e); err != nil {
 		return secret.Text{}, fault.Because(fault.Unavailable, fmt.Errorf("open a transaction: %w", err))
 	}
@@ -99,6 +99,8 @@ type Attempt struct {
 	Audience string
 	Grant    string
 	Address  string
+
+	transaction string // the id of what it would finish
 }
 
 // narrow is what is left of scopes.
@@ -148,6 +150,7 @@ func (v *Verifier) Verify(ctx context.Context, a Attempt) (Clearance, error) {
 			return Clearance{}, over
 		}
 	}
+	a.transaction = t.ID
 	err = v.let(ctx, t.Login, a, tried, err)
 	if lost != nil && fault.Of(err).Replay() {
 		return Clearance{}, &fault.Details{Kind: fault.MalformedMFAToken, Extra: lost, Err: err}
@@ -286,7 +289,7 @@ func (v *Verifier) let(ctx context.Context, l Login, a Attempt, tried []Authenti
 		return cause
 	}
 	e := audit.Event{At: v.now(), Type: audit.FactorRefused, Reason: kind.Error(), Subject: l.Subject,
-		Client: l.Client, Grant: a.Grant, Address: a.Address}
+		Client: l.Client, Transaction: a.transaction, Grant: a.Grant, Address: a.Address}
 	for _, t := range tried {
 		e.Authenticators = append(e.Authenticators, t.ID)
 	}
@@ -343,7 +346,8 @@ func (v *Verifier) Finish(ctx context.Context, c Clearance, issued error) error 
 		return nil
 	}
 	e := audit.Event{At: v.now(), Type: audit.TokensRefused, Reason: fault.Of(issued).Error(),
-		Subject: c.login.Subject, Client: c.login.Client, Grant: c.login.Grant, Address: c.login.Address}
+		Subject: c.login.Subject, Client: c.login.Client, Transaction: c.transaction,
+		Grant: c.login.Grant, Address: c.login.Address}
 	for _, p := range c.login.Proofs {
 		if p.Authenticator != "" {
 			e.Authenticators = append(e.Authenticators, p.Authenticator)

@@ -164,8 +164,12 @@ func TestWrongCodeIsCounted(t *testing.T) {
 			kind, id = fault.WrongRecoveryCode, codes
 		}
 		w.refused(a, kind)
+		h, err := w.Handles.Read(a.Token)
+		if err != nil {
+			t.Fatal(err)
+		}
 		want := audit.Event{
-			At: w.clock.Now(), Type: audit.FactorRefused, Reason: string(kind), Subject: mira, Client: web,
+			At: w.clock.Now(), Type: audit.FactorRefused, Reason: string(kind), Subject: mira, Client: web, Transaction: h.ID,
 			Authenticators: []string{id}, Grant: a.Grant, Address: "203.0.113.8",
 		}
 		if got := w.last(); !reflect.DeepEqual(got, want) {

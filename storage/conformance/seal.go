@@ -20,6 +20,7 @@ func sealTests() map[string]func(*testing.T, *databaseSuite) {
 		"seals find what was done":         sealTampered,
 		"seals stop behind a forged head":  sealForgedHead,
 		"records by time":                  recordsByTime,
+		"records of abandoned logins":      recordsAbandoned,
 		"nothing happens without a record": recordOrNothing,
 	}
 }
@@ -276,6 +277,32 @@ func recordsByTime(t *testing.T, s *databaseSuite) {
 	}
 	if got := len(reasons(audit.Query{Until: ms(1), Limit: 2})); got != 3 {
 		t.Errorf("%d records before, want those of the three changes", got)
+	}
+}
+
+// A demand for a factor that no tokens followed is an abandoned login, whatever was tried.
+func recordsAbandoned(t *testing.T, s *databaseSuite) {
+	write := func(kind audit.Type, transaction string) {
+		t.Helper()
+		if err := s.a.Log.Append(t.Context(), audit.Event{At: s.now(), Type: kind, Subject: alice, Transaction: transaction}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, transaction := range []string{"", "finished", "left", "refused"} { // the first is of a version before
+		write(audit.FactorDemanded, transaction)
+	}
+	write(audit.FactorRefused, "refused")
+	write(audit.FactorRefused, "finished")
+	s.pass(time.Minute)
+	write(audit.TokensIssued, "finished")
+	write(audit.FactorDemanded, "under way")
+	page, err := s.b.Audit.Records(t.Context(), audit.Query{Abandoned: s.now(), Limit: 10})
+	var got []string
+	for _, r := range page {
+		got = append(got, r.Event.Transaction)
+	}
+	if want := []string{"left", "refused"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("abandoned %q, %v, want %q", got, err, want)
 	}
 }
 

@@ -83,6 +83,11 @@ func (s *Store) Records(ctx context.Context, q audit.Query) ([]audit.Record, err
 	if !q.Until.IsZero() {
 		db = db.Where("id < ?", eventTime(q.Until))
 	}
+	if !q.Abandoned.IsZero() {
+		db = db.Where(`type = ? AND transaction_id <> '' AND at < ? AND NOT EXISTS (SELECT 1 FROM audit_events f
+			WHERE f.transaction_id = audit_events.transaction_id AND f.transaction_id <> '' AND f.type = ?)`,
+			audit.FactorDemanded, at(q.Abandoned), audit.TokensIssued)
+	}
 	var rows []eventRow
 	err := db.Order("id").Limit(q.Limit).Find(&rows).Error
 	return records(rows), failed("read the audit", err)
