@@ -3,7 +3,10 @@ package identity_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -142,5 +145,41 @@ func TestLoginsBehindAFullGate(t *testing.T) {
 			t.Errorf("hash: %v", err)
 		}
 		close(barrier)
+	})
+}
+
+// What watches a gate is told of every wait and of every hashing, and of those who were
+// turned away.
+func TestGateIsWatched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var seen []string
+		gate := identity.NewGate(1, 1)
+		gate.Watch = func(ctx context.Context, operation string) (context.Context, func(error)) {
+			began := time.Now()
+			return ctx, func(err error) { seen = append(seen, fmt.Sprint(operation, time.Since(began), err != nil)) }
+		}
+		var done sync.WaitGroup
+		for range 2 {
+			done.Go(func() {
+				if err := gate.Do(t.Context(), func() { time.Sleep(time.Second) }); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+		}
+		if gate.Waiting() != 1 {
+			t.Errorf("%d wait", gate.Waiting())
+		}
+		if err := gate.Do(t.Context(), func() {}); err == nil {
+			t.Error("a third one was let in")
+		}
+		done.Wait()
+		slices.Sort(seen)
+		if want := []string{"hash1s false", "hash1s false", "wait0s false", "wait0s true", "wait1s false"}; !slices.Equal(seen, want) {
+			t.Errorf("it was told %v", seen)
+		}
+		if gate.Waiting() != 0 {
+			t.Errorf("%d wait", gate.Waiting())
+		}
 	})
 }
