@@ -35,6 +35,9 @@ type Options struct {
 	URL secret.Text      // as Config.URL has it
 	Now func() time.Time // nil: time.Now
 	Log *slog.Logger     // nil: nowhere
+	// Watch, unless nil, is told of each command before it is sent; what it returns is
+	// told how that ended.
+	Watch func(ctx context.Context, operation string) (context.Context, func(error))
 }
 
 // Store keeps transactions in Redis. It is safe for concurrent use.
@@ -63,6 +66,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	goredis.SetLogger(clientLog{s.log})
 	s.client = p.client()
+	if o.Watch != nil {
+		s.client.AddHook(watch(o.Watch))
+	}
 	err = s.Ping(ctx)
 	if err == nil {
 		err = s.check(ctx)

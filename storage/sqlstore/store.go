@@ -25,6 +25,9 @@ type Options struct {
 	Log  *slog.Logger
 
 	AuditOptional bool // go on when an event cannot be recorded, and log that
+	// Watch, unless nil, is told of each statement and transaction before it begins; what
+	// it returns is told how that ended.
+	Watch func(ctx context.Context, operation string) (context.Context, func(error))
 }
 
 // Store is a database, in use by one process of possibly many.
@@ -39,6 +42,7 @@ type Store struct {
 	optional bool          // an event that cannot be recorded stops nothing
 	lost     atomic.Uint64 // how many could not
 
+	watch     watch
 	exclusive *sql.Conn // holds the lock of Exclusive
 
 	registry registry
@@ -52,7 +56,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Ring == nil || o.Now == nil || o.Log == nil {
 		return nil, errors.New("sqlstore: Ring, Now and Log are needed")
 	}
-	s := &Store{ring: o.Ring, now: o.Now, log: o.Log, optional: o.AuditOptional}
+	s := &Store{ring: o.Ring, now: o.Now, log: o.Log, optional: o.AuditOptional, watch: o.Watch}
 	url := o.URL.Reveal()
 	scheme, _, _ := strings.Cut(url, "://")
 	var err error
@@ -63,6 +67,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		err = s.openPostgres(ctx, url)
 	default:
 		return nil, errors.New("sqlstore: the database URL begins with neither sqlite:// nor postgres://")
+	}
+	if err == nil {
+		err = s.watchStatements()
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())

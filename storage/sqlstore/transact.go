@@ -33,7 +33,10 @@ func (s *Store) transact(ctx context.Context, operation string, f func(tx *gorm.
 	}
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	defer cancel()
-	return failed(operation, s.writer.WithContext(ctx).Transaction(f))
+	ctx, ended := s.watch.begin(ctx, "transaction")
+	err := failed(operation, s.writer.WithContext(ctx).Transaction(f))
+	ended(failure(err))
+	return err
 }
 
 // administer runs a change of what nodes keep in memory: one after the other, with
