@@ -117,6 +117,9 @@ func TestBadMinimum(t *testing.T) {
 		{"embedded:", "redis://", "5: redis.url: name a host"},
 		{"embedded:", "redis://h/x", "5: redis.url: what follows the host must be the number"},
 		{"embedded:", "redis://h/0?db=1", "5: redis.url: takes no parameters"},
+		{"redis:", "drain: 6m\nredis:", "5: drain: must be between 0s and 5m"},
+		{"redis:", "drain: -1s\nredis:", "5: drain: "},
+		{"redis:", "tracing: {endpoint: collector}\nredis:", "5: tracing.endpoint: must be an http or https URL"},
 		{"keys.json", "c.yaml", "6: secrets.key_file: "},
 		{"keys.json", "none.json", "6: secrets.key_file: there is no file"},
 	} {

@@ -12,6 +12,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/pkg/server"
 	"github.com/sallyport/sallyport/pkg/throttle"
+	"github.com/sallyport/sallyport/pkg/tracing"
 	"github.com/sallyport/sallyport/storage/redis"
 	"github.com/sallyport/sallyport/storage/sqlstore"
 )
@@ -34,6 +35,7 @@ type Config struct {
 	Recovery    recovery.Config `yaml:"recovery" doc:"Recovery codes."`
 	Throttle    throttle.Config `yaml:"throttle" doc:"Limits on attempts."`
 	Audit       audit.Config    `yaml:"audit" doc:"The record of who proved what."`
+	Tracing     tracing.Config  `yaml:"tracing" doc:"Spans for OpenTelemetry; off by default."`
 	Delivery    Delivery        `yaml:"delivery" doc:"How messages reach people. Validated, but not served by this version."`
 
 	read *strict.File // where the settings stand in the file

@@ -117,6 +117,7 @@ func (c *Config) validate() {
 	r.ObjectTo("otp", c.OTP.Validate())
 	r.ObjectTo("recovery", c.Recovery.Validate())
 	r.ObjectTo("throttle", c.Throttle.Validate())
+	r.ObjectTo("tracing", c.Tracing.Validate())
 	r.ObjectTo("delivery", c.Delivery.Validate())
 	if file := c.Secrets.KeyFile; file != "" && r.Sound("secrets.key_file") {
 		if _, err := secret.LoadRing(file); err != nil {

@@ -146,7 +146,7 @@ func TestEndpoints(t *testing.T) {
 		said = append(said, cells[1])
 	}
 	served := constants(t, "pkg/server/routes.go", func(s *ast.ValueSpec) bool { return strings.HasPrefix(s.Names[0].Name, "path") })
-	want := append(slices.Collect(maps.Values(served)), "livez", "readyz")
+	want := append(slices.Collect(maps.Values(served)), "livez", "readyz", "startupz", "metrics")
 	slices.Sort(said)
 	slices.Sort(want)
 	if !slices.Equal(said, want) {

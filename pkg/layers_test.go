@@ -93,7 +93,7 @@ var rows = []struct {
 	{6, []string{"grants", "pkg/oauth"}, "the adapters to fosite do not know the transport, nor each other: the gateway joins them"},
 	{7, []string{"pkg/server", "pkg/dialect/*", "storage", "storage/*", "config/*"}, "transport, storage and the reading of files meet only above"},
 	{7, []string{"config/strict"}, "the reader of files knows no setting"},
-	{7, []string{"pkg/metrics", "pkg/tracing"}, "what counts and traces knows nothing of what it watches: the gateway joins them"},
+	{7, []string{"pkg/health", "pkg/metrics", "pkg/tracing"}, "what asks, counts and traces knows nothing of what it watches: the gateway joins them"},
 	{8, []string{"config"}, "configuration is made of each package's own Config and decides nothing"},
 	{9, []string{"pkg/gateway"}, "the gateway joins everything and is known by the command alone"},
 	{10, []string{"pkg/gateway/*", "cmd/sallyport/*"}, "what serves one command, or the tests, does not know the command"},

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +22,7 @@ func serveCommand(d deps) *cobra.Command {
 	return cmd
 }
 
-func (d deps) serve(ctx context.Context, path string) (err error) {
+func (d deps) serve(ctx context.Context, path string) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	c, tenants, err := config.Check(path, d.getenv)
@@ -34,10 +33,5 @@ func (d deps) serve(ctx context.Context, path string) (err error) {
 	for _, w := range warnings(c, tenants) {
 		log.WarnContext(ctx, w) //nolint:sloglint // each names its own line of the configuration
 	}
-	g, err := gateway.New(ctx, gateway.Options{Config: c, Tenants: tenants, Log: log, Now: d.now, Random: d.random})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, g.Close()) }()
-	return g.Run(ctx)
+	return gateway.Run(ctx, gateway.Options{Config: c, Tenants: tenants, Log: log, Now: d.now, Random: d.random})
 }

@@ -75,7 +75,8 @@ func TestServeAndHealthcheck(t *testing.T) {
 	}
 	k.says("ready", exitOK, "", "healthcheck")
 	k.says("nothing to do", exitOK, "", "apply", "-f", k.folder+"/tenant.yaml") // beside it
-	k.says("held by another gateway", exitFailed, "", "serve")
+	second := k.write("second.yaml", fmt.Sprintf(deskConfig, 0, 0, k.folder))
+	k.says("held by another gateway", exitFailed, "", "serve", "--config", second)
 	if code := stop(); code != exitOK {
 		t.Errorf("exit code %d after a signal", code)
 	}

@@ -34,7 +34,8 @@ func Administer(ctx context.Context, o Options) (*Administration, error) {
 	if err != nil {
 		return nil, err
 	}
-	passwords, err := newPasswords(o, sql)
+	c := o.Config.Passwords
+	passwords, err := newPasswords(o, sql, identity.NewGate(c.HashingConcurrency, c.Queue))
 	if err != nil {
 		return nil, errors.Join(err, sql.Close())
 	}

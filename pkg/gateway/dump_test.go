@@ -1,16 +1,34 @@
 package gateway_test
 
 import (
+	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/sallyport/sallyport/pkg/gateway/gatewaytest"
 )
 
-// I11, N-PW-6, N-LU-3, N-OT-3: neither the stores nor the logs hold anything that
-// could be used to log in.
-func TestNothingSecretIsStoredOrLogged(t *testing.T) {
+// collect starts a collector of spans, which keeps what it gets as it came: in OTLP's
+// encoding words stand as they are.
+func collect(t *testing.T) (spans *gatewaytest.Buffer, setting string) {
+	t.Helper()
+	spans = &gatewaytest.Buffer{}
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(spans, r.Body); err != nil || r.URL.Path != "/v1/traces" {
+			t.Errorf("the collector got %s, %v", r.URL, err)
+		}
+	}))
+	t.Cleanup(s.Close)
+	return spans, fmt.Sprintf("tracing: {endpoint: %q}", s.URL)
+}
+
+// I11, R19, N-PW-6, N-LU-3, N-OT-3: neither the stores nor the logs, metrics and traces
+// hold anything that could be used to log in. The gateways of tests log at debug level.
+func TestNothingSecretIsStoredOrShown(t *testing.T) {
+	spans, tracing := collect(t)
 	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
 		alice := w.Enroll(t, "alice")
 		first := w.Login(t, "alice", gatewaytest.Password, "scope", "openid offline_access").Want(t, http.StatusForbidden, "mfa_required")
@@ -39,27 +57,65 @@ func TestNothingSecretIsStoredOrLogged(t *testing.T) {
 			"finished token":    first.Text("mfa_token"),
 			"open token":        open.Text("mfa_token"),
 		}
-		dump, log := w.Dump(t), w.Log.String()
-		if !strings.Contains(dump, "auth0|alice") || !strings.Contains(log, "/oauth/token") {
-			t.Fatal("the dump or the log is empty, so this test would see nothing")
+		_, metrics := scrape(t, w)
+		dump := w.Dump(t)
+		w.Restart(t) // who stops sends the spans that it still has
+		places := map[string]string{"the stores": dump, "the log": w.Log.String(), "the metrics": metrics, "the spans": spans.String()}
+		for place, word := range map[string]string{"the stores": "auth0|alice", "the log": "/oauth/token", "the metrics": "/oauth/token", "the spans": "POST /oauth/token"} {
+			if !strings.Contains(places[place], word) {
+				t.Fatalf("%s do not hold %q, so this test would see nothing", place, word)
+			}
 		}
 		for name, value := range secrets {
 			if value == "" {
 				t.Errorf("there is no %s to look for", name)
 				continue
 			}
-			if strings.Contains(dump, value) {
-				t.Errorf("the stores hold the %s in the clear", name)
-			}
-			if strings.Contains(log, value) {
-				t.Errorf("the log holds the %s", name)
+			for place, text := range places {
+				if strings.Contains(text, value) {
+					t.Errorf("%s hold the %s", place, name)
+				}
 			}
 		}
 		// Six digits stand in every dump by chance, but not as a value of their own.
 		for _, quoted := range []string{`"` + code + `"`, `'` + code + `'`, "otp=" + code} {
-			if strings.Contains(dump, quoted) || strings.Contains(log, quoted) {
-				t.Errorf("a one-time password stands there as %s", quoted)
+			for place, text := range places {
+				if strings.Contains(text, quoted) {
+					t.Errorf("a one-time password stands in %s as %s", place, quoted)
+				}
 			}
 		}
-	})
+	}, tracing)
+}
+
+// Who logs in, from where and with what, is in no span; what the gateway did is.
+func TestSpans(t *testing.T) {
+	spans, tracing := collect(t)
+	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
+		alice := w.Enroll(t, "alice")
+		first := w.Login(t, "alice", gatewaytest.Password).Want(t, http.StatusForbidden, "mfa_required")
+		w.OTP(t, first.Text("mfa_token"), "000000").Want(t, http.StatusForbidden, "invalid_grant")
+		w.OTP(t, first.Text("mfa_token"), w.Code(t, alice.Seed, 0)).Want(t, http.StatusOK, "")
+		w.Token(t, "grant_type", "xyzzy", "client_id", "xyzzy").Want(t, http.StatusBadRequest, "unsupported_grant_type")
+		w.Restart(t)
+		text := spans.String()
+		want := []string{"POST /oauth/token", "POST /mfa/associate", "sql transaction", "sql select", "hashing wait", "hashing hash",
+			"http.response.status_code", "sallyport.kind", "wrong_otp", "mfa-otp"}
+		if w.State() != nil {
+			want = append(want, "redis evalsha")
+		}
+		for _, word := range want {
+			if !strings.Contains(text, word) {
+				t.Errorf("there is no %q in the spans", word)
+			}
+		}
+		for _, word := range []string{"alice", "spa", "xyzzy", "127.0.0.1", "SELECT", "Fosite", "token request"} {
+			if strings.Contains(strings.ReplaceAll(text, "span", ""), word) {
+				t.Errorf("there is %q in the spans", word)
+			}
+		}
+		if !strings.Contains(w.Log.String(), "trace_id=") {
+			t.Error("the log does not name the traces")
+		}
+	}, tracing)
 }

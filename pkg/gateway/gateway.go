@@ -15,13 +15,16 @@ import (
 
 	"github.com/sallyport/sallyport/config"
 	"github.com/sallyport/sallyport/grants"
+	"github.com/sallyport/sallyport/pkg/health"
 	"github.com/sallyport/sallyport/pkg/identity"
+	"github.com/sallyport/sallyport/pkg/metrics"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/oauth"
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/pkg/server"
 	"github.com/sallyport/sallyport/pkg/signer"
 	"github.com/sallyport/sallyport/pkg/throttle"
+	"github.com/sallyport/sallyport/pkg/tracing"
 )
 
 // Options are what a gateway is made from; all are needed.
@@ -37,27 +40,23 @@ type Options struct {
 type Gateway struct {
 	Options
 	Public     http.Handler // the OAuth and MFA endpoints
-	Management http.Handler // /livez and /readyz
+	Management http.Handler // probes and metrics
 
-	stores *stores
-	signer *signer.Signer
-	tenant atomic.Pointer[string] // its name, as authenticator apps show it
+	observer observer
+	probes   *health.Probes
+	stores   *stores
+	signer   *signer.Signer
+	tenant   atomic.Pointer[string] // its name, as authenticator apps show it
 
 	ring    *keyRing
 	lacking atomic.Pointer[error] // a key that seals is not in the ring
-
-	stopping atomic.Bool
 }
 
 // New opens the stores, migrates the database, applies the tenant files and makes
 // signing keys where there are none. Close it when it is no longer needed.
 func New(ctx context.Context, o Options) (*Gateway, error) {
-	ring, err := openRing(o)
+	g, err := prepare(ctx, o)
 	if err != nil {
-		return nil, err
-	}
-	g := &Gateway{Options: o, ring: ring}
-	if g.stores, err = openStores(ctx, o, ring.Ring); err != nil {
 		return nil, err
 	}
 	if err := g.start(ctx); err != nil {
@@ -66,22 +65,51 @@ func New(ctx context.Context, o Options) (*Gateway, error) {
 	return g, nil
 }
 
-// Close lets go of the stores.
-func (g *Gateway) Close() error {
-	if !g.ring.held.IsZero() {
-		g.leaveRing()
+// prepare makes a gateway that has not started: nothing but Management can be served.
+func prepare(ctx context.Context, o Options) (*Gateway, error) {
+	tracer, err := tracing.New(ctx, o.Config.Tracing, o.Log)
+	if err != nil {
+		return nil, err
 	}
-	return g.stores.close()
+	if tracer != nil {
+		o.Log = slog.New(tracing.Log(o.Log.Handler()))
+	}
+	g := &Gateway{Options: o, observer: observer{metrics: metrics.New(o.Now), tracer: tracer}, probes: &health.Probes{Log: o.Log}}
+	g.Management = g.probes.Handler(g.observer.metrics.Handler(o.Log))
+	return g, nil
 }
 
-func (g *Gateway) start(ctx context.Context) error {
+// Close lets go of the stores.
+func (g *Gateway) Close() error {
+	var errs []error
+	if g.stores != nil {
+		if !g.ring.held.IsZero() {
+			g.leaveRing()
+		}
+		errs = append(errs, g.stores.close())
+	}
+	if g.observer.tracer != nil {
+		errs = append(errs, g.observer.tracer.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// start does what has to be done before anything but Management is served.
+func (g *Gateway) start(ctx context.Context) (err error) {
+	if g.ring, err = openRing(g.Options); err != nil {
+		return err
+	}
+	if g.stores, err = openStores(ctx, g.Options, g.ring.Ring, g.observer.watch); err != nil {
+		return err
+	}
+	g.observer.metrics.Pools(g.stores.sql.Pools())
 	if err := g.stores.sql.Migrate(ctx); err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
 	}
 	if err := g.joinRing(ctx); err != nil {
 		return err
 	}
-	users, err := newPasswords(g.Options, g.stores.sql)
+	users, err := newPasswords(g.Options, g.stores.sql, g.observer.gate(g.Config.Passwords))
 	if err != nil {
 		return err
 	}
@@ -104,17 +132,17 @@ func (g *Gateway) start(ctx context.Context) error {
 		return fmt.Errorf("load the signing keys: %w", err)
 	}
 	g.Public = g.compose(users).Handler()
-	g.Management = server.ManagementHandler(g.staying, g.opens, g.stores.sql.Ping, g.stores.state.Ping)
+	g.probes.Started(g.dependencies()...)
 	return nil
 }
 
-// staying fails once the gateway stops, so that whoever sends it requests looks for
-// another one.
-func (g *Gateway) staying(context.Context) error {
-	if g.stopping.Load() {
-		return errors.New("stopping")
+// dependencies are what /readyz asks.
+func (g *Gateway) dependencies() []health.Dependency {
+	all := []health.Dependency{{Name: "sql", Ping: g.stores.sql.Ping}, {Name: "keys", Ping: g.opens}}
+	if !g.Config.Redis.Embedded() {
+		all = append(all, health.Dependency{Name: "redis", Ping: g.stores.state.Ping})
 	}
-	return nil
+	return all
 }
 
 // named reads the name of the tenant, which may have been applied from another node.
@@ -131,11 +159,11 @@ func (g *Gateway) named(ctx context.Context) error {
 }
 
 // newPasswords makes the verifier of the first factor.
-func newPasswords(o Options, users identity.UserStore) (*identity.Passwords, error) {
+func newPasswords(o Options, users identity.UserStore, gate *identity.Gate) (*identity.Passwords, error) {
 	c := o.Config.Passwords
 	p, err := identity.NewPasswords(identity.Options{
 		Users:  users,
-		Gate:   identity.NewGate(c.HashingConcurrency, c.Queue),
+		Gate:   gate,
 		Params: identity.Params{Memory: c.Argon2.Memory, Time: c.Argon2.Time, Threads: c.Argon2.Parallelism},
 		Now:    o.Now,
 		Log:    o.Log,
@@ -174,14 +202,14 @@ func (g *Gateway) compose(users identity.Verifier) *server.Server {
 	})
 	options := grants.Options{Registry: sql, Users: users, Verifier: verifier, Issuer: issuer, Manage: issuer.Credential, URL: url,
 		Passwords: &throttle.Passwords{Store: sql, User: c.Throttle.PasswordAttempts, Address: c.Throttle.AddressAttempts, Now: g.Now}}
-	clients := &oauth.Authenticator{Registry: sql, Redeemer: sql, Audiences: assertionAudiences(c), Now: g.Now}
+	clients := &oauth.Authenticator{Registry: registry{sql}, Redeemer: sql, Audiences: assertionAudiences(c), Now: g.Now}
 	return server.New(server.Options{
 		URL: url, Proxies: c.Server.TrustedProxies,
 		Provider: oauth.NewProvider(clients, grants.NewPassword(options), grants.NewMFA(options),
 			grants.NewRefresh(options, sql), grants.NewStepUp(options, issuer.InHand, c.Lifetimes.RefreshToken), grants.NewClientCredentials(options, issuer)),
 		Clients: clients, Verifier: verifier, Registrar: mfa.NewRegistrar(domain),
 		Issuer: issuer, Users: sql, Origins: sql, JWKS: g.signer.JWKS, Kinds: c.Errors.MFARequirements,
-		Log: g.Log, Now: g.Now,
+		Observer: g.observer, Log: g.Log, Now: g.Now, Random: g.Random,
 	})
 }
 

@@ -26,17 +26,30 @@ const (
 	sealInterval   = 500 * time.Millisecond // a record is sealed within a second
 )
 
-// Run listens where the configuration says and serves until ctx ends.
-func (g *Gateway) Run(ctx context.Context) error {
-	public, err := listen(ctx, "listen", g.Config.Server.Listen)
+// Run makes a gateway, listens where its configuration says and serves until ctx ends.
+// The listener for operators comes first, so that probes see how the start goes on.
+func Run(ctx context.Context, o Options) (err error) {
+	g, err := prepare(ctx, o)
 	if err != nil {
 		return err
 	}
-	management, err := listen(ctx, "management.listen", g.Config.Server.Management.Listen)
+	defer func() { err = errors.Join(err, g.Close()) }()
+	l, err := listen(ctx, "management.listen", o.Config.Server.Management.Listen)
 	if err != nil {
-		return errors.Join(err, public.Close())
+		return err
 	}
-	return g.Serve(ctx, public, management)
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	management := g.begin(l, g.Management, stop)
+	defer func() { _ = management.Close() }()
+	if err := g.start(ctx); err != nil {
+		return err
+	}
+	public, err := listen(ctx, "listen", o.Config.Server.Listen)
+	if err != nil {
+		return err
+	}
+	return g.serve(ctx, stop, public, management)
 }
 
 // listen listens for a setting, which its error names.
@@ -58,64 +71,78 @@ func listen(ctx context.Context, setting, address string) (net.Listener, error) 
 // Serve serves on two listeners until ctx ends; then it finishes the requests that it
 // has and returns nil.
 func (g *Gateway) Serve(ctx context.Context, public, management net.Listener) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	return g.serve(ctx, stop, public, g.begin(management, g.Management, stop))
+}
+
+// begin serves a listener in the background; when that fails, it stops the gateway.
+func (g *Gateway) begin(l net.Listener, h http.Handler, stop context.CancelCauseFunc) *http.Server {
+	s := &http.Server{
+		Addr: l.Addr().String(), Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
+		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: slog.NewLogLogger(g.Log.Handler(), slog.LevelWarn),
+	}
+	go func() {
+		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			stop(fmt.Errorf("serve %s: %w", l.Addr(), err))
+		}
+	}()
+	return s
+}
+
+// serve serves the public listener beside the other one until ctx ends.
+func (g *Gateway) serve(ctx context.Context, stop context.CancelCauseFunc, l net.Listener, management *http.Server) error {
 	if t := g.Config.Server.TLS; t != nil {
 		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
 		if err != nil {
-			return fmt.Errorf("load the certificate: %w", err)
+			return errors.Join(fmt.Errorf("load the certificate: %w", err), l.Close(), management.Close())
 		}
-		public = tls.NewListener(public, &tls.Config{
+		l = tls.NewListener(l, &tls.Config{
 			MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"},
 		})
 	}
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
 	var running sync.WaitGroup
-	running.Go(func() { g.stores.sql.Watch(ctx, g.changed) })
+	// Until the last request is answered, changes made elsewhere count here too.
+	behind, end := context.WithCancel(context.WithoutCancel(ctx))
+	running.Go(func() { g.stores.sql.Watch(behind, g.changed) })
 	running.Go(func() {
-		g.every(ctx, sweepInterval, "sweep", func(ctx context.Context) error { return g.stores.sql.Sweep(ctx, g.Now()) })
+		g.every(behind, sweepInterval, "sweep", func(ctx context.Context) error { return g.stores.sql.Sweep(ctx, g.Now()) })
 	})
-	running.Go(func() { g.every(ctx, ringInterval, "keep the key ring", g.keepRing) })
-	running.Go(func() { g.every(ctx, ringInterval, "seal anew", g.reseal) })
-	running.Go(func() { g.every(ctx, sealInterval, sealing, g.stores.sql.Seal) })
-	servers := []*http.Server{g.httpServer(g.Public), g.httpServer(g.Management)}
-	for i, l := range []net.Listener{public, management} {
-		running.Go(func() {
-			if err := servers[i].Serve(l); !errors.Is(err, http.ErrServerClosed) {
-				stop(fmt.Errorf("serve %s: %w", l.Addr(), err))
-			}
-		})
-	}
+	running.Go(func() { g.every(behind, ringInterval, "keep the key ring", g.keepRing) })
+	running.Go(func() { g.every(behind, ringInterval, "seal anew", g.reseal) })
+	running.Go(func() { g.every(behind, sealInterval, sealing, g.stores.sql.Seal) })
+	public := g.begin(l, g.Public, stop)
 	g.Log.InfoContext(ctx, "serving", slog.String("issuer", g.Config.Server.PublicURL),
-		slog.String("listen", public.Addr().String()), slog.String("management", management.Addr().String()),
+		slog.String("listen", public.Addr), slog.String("management", management.Addr),
 		slog.Bool("tls", g.Config.Server.TLS != nil))
 	<-ctx.Done()
-	err := g.stop(ctx, servers)
+	g.stop(ctx, public, management)
+	end()
 	running.Wait()
 	g.sealLast(ctx)
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-		return errors.Join(cause, err)
+		return cause
 	}
-	return err
+	return nil
 }
 
-// stop says at /readyz that no more requests are wanted, and lets those under way
-// finish; ctx has ended.
-func (g *Gateway) stop(ctx context.Context, servers []*http.Server) error {
-	g.stopping.Store(true)
+// stop says at /readyz that no more requests are wanted, takes those of balancers that
+// have not looked yet, and lets those under way finish; ctx has ended. The probes answer
+// until the end. What does not finish in time is cut off: whoever keeps a request open
+// must not keep the gateway.
+func (g *Gateway) stop(ctx context.Context, public, management *http.Server) {
+	g.probes.Stop()
+	if errors.Is(context.Cause(ctx), context.Canceled) { // else a listener failed
+		g.Log.InfoContext(ctx, "stopping", slog.Duration("drain", g.Config.Server.Drain))
+		<-time.After(g.Config.Server.Drain)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
-	var errs []error
-	for _, s := range servers {
-		errs = append(errs, s.Shutdown(ctx))
-	}
-	return errors.Join(errs...)
-}
-
-func (g *Gateway) httpServer(h http.Handler) *http.Server {
-	return &http.Server{
-		Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog: slog.NewLogLogger(g.Log.Handler(), slog.LevelWarn),
+	for _, s := range []*http.Server{public, management} {
+		if err := s.Shutdown(ctx); err != nil {
+			g.Log.WarnContext(ctx, "requests were cut off", slog.String("listen", s.Addr), slog.Any("cause", errors.Join(err, s.Close())))
+		}
 	}
 }
 

@@ -28,8 +28,9 @@ type stores struct {
 	lock  *os.File // held while a SQLite database is served; nil otherwise
 }
 
-// openStores opens what the configuration names. A SQLite database takes one gateway.
-func openStores(ctx context.Context, o Options, ring *secret.Ring) (*stores, error) {
+// openStores opens what the configuration names, watched. A SQLite database takes one
+// gateway.
+func openStores(ctx context.Context, o Options, ring *secret.Ring, watched func(part, help string) watch) (*stores, error) {
 	s := &stores{}
 	var err error
 	if err := o.Config.DatabaseFolder(); err != nil {
@@ -40,7 +41,7 @@ func openStores(ctx context.Context, o Options, ring *secret.Ring) (*stores, err
 			return nil, err
 		}
 	}
-	if s.sql, err = OpenSQL(ctx, o, ring); err != nil {
+	if s.sql, err = openSQL(ctx, o, ring, watched("sql", "How long statements and whole transactions took.")); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	if o.Config.Redis.Embedded() {
@@ -48,14 +49,14 @@ func openStores(ctx context.Context, o Options, ring *secret.Ring) (*stores, err
 			return nil, errors.Join(fmt.Errorf("redis.url is embedded:, which takes one gateway; use Redis for more: %w", err), s.close())
 		}
 		s.state = memory.New(memory.Options{Now: o.Now})
-	} else if s.state, err = openRedis(ctx, o); err != nil {
+	} else if s.state, err = openRedis(ctx, o, watched("redis", "How long commands took, and connecting.")); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
-func openRedis(ctx context.Context, o Options) (state, error) {
-	r, err := redis.Open(ctx, redis.Options{URL: o.Config.Redis.URL, Now: o.Now, Log: o.Log})
+func openRedis(ctx context.Context, o Options, w watch) (state, error) {
+	r, err := redis.Open(ctx, redis.Options{URL: o.Config.Redis.URL, Now: o.Now, Log: o.Log, Watch: w})
 	if err != nil {
 		return nil, fmt.Errorf("open redis.url: %w", err)
 	}
@@ -65,8 +66,12 @@ func openRedis(ctx context.Context, o Options) (state, error) {
 // OpenSQL opens the database alone, as administration needs it; a gateway may be
 // serving it at the same time.
 func OpenSQL(ctx context.Context, o Options, ring *secret.Ring) (*sqlstore.Store, error) {
+	return openSQL(ctx, o, ring, nil)
+}
+
+func openSQL(ctx context.Context, o Options, ring *secret.Ring, w watch) (*sqlstore.Store, error) {
 	s, err := sqlstore.Open(ctx, sqlstore.Options{
-		URL: o.Config.Database.URL, Ring: ring, Now: o.Now, Log: o.Log, AuditOptional: !o.Config.Audit.Required,
+		URL: o.Config.Database.URL, Ring: ring, Now: o.Now, Log: o.Log, AuditOptional: !o.Config.Audit.Required, Watch: w,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open database.url: %w", err)

@@ -16,6 +16,8 @@ func (s *Server) associate(w http.ResponseWriter, r *http.Request) error {
 	if err := readBody(r, associateFields); err != nil {
 		return err
 	}
+	q, wanted, channels := seen(r.Context()), r.PostForm["authenticator_types"], r.PostForm["oob_channels"]
+	q.Step, q.Factor, q.Channel = "associate", s.factorWord(wanted), channelWord(channels)
 	c, err := s.credential(r, grants.ScopeEnroll)
 	if err != nil {
 		return err
@@ -24,8 +26,8 @@ func (s *Server) associate(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	answer, err := s.Registrar.Associate(r.Context(), c, mfa.Association{
-		Wanted:   r.PostForm["authenticator_types"],
-		Channels: r.PostForm["oob_channels"],
+		Wanted:   wanted,
+		Channels: channels,
 		Params:   map[string]string{"phone_number": r.PostForm.Get("phone_number"), "email": r.PostForm.Get("email")},
 		Address:  s.address(r),
 	})

@@ -34,6 +34,9 @@ func (s *Server) credential(r *http.Request, scope string) (mfa.Credential, erro
 		return c, err
 	}
 	c, err = s.Issuer.Credential(r.Context(), token, scope)
+	if err == nil {
+		Known(r.Context(), c.Client)
+	}
 	if errors.Is(err, fault.BadAccessToken) {
 		return mfa.Credential{}, fault.BadBearer
 	}

@@ -17,6 +17,9 @@ func (s *Server) challenge(w http.ResponseWriter, r *http.Request) error {
 	if err := readBody(r, challengeFields); err != nil {
 		return err
 	}
+	allowed := strings.Fields(r.PostForm.Get("challenge_type"))
+	q := seen(r.Context())
+	q.Step, q.Factor = "challenge", s.factorWord(allowed)
 	client, err := s.Clients.Holder(r.Context(), r, r.PostForm)
 	if err != nil {
 		return err
@@ -28,7 +31,7 @@ func (s *Server) challenge(w http.ResponseWriter, r *http.Request) error {
 	answer, err := s.Verifier.Challenge(r.Context(), mfa.ChallengeRequest{
 		Token:         secret.New(token),
 		Client:        client.ID,
-		Allowed:       strings.Fields(r.PostForm.Get("challenge_type")),
+		Allowed:       allowed,
 		Authenticator: r.PostForm.Get("authenticator_id"),
 	})
 	if err != nil {

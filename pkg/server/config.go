@@ -8,7 +8,11 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
+
+// longestDrain is longer than any balancer takes to look.
+const longestDrain = 5 * time.Minute
 
 // Config says where the gateway listens and under which name it is known.
 type Config struct {
@@ -16,7 +20,8 @@ type Config struct {
 	Listen         string         `yaml:"listen" required:"true" example:":8443" doc:"host:port of the public listener."`
 	TLS            *TLS           `yaml:"tls" optional:"true" doc:"Serves TLS 1.2 and later directly. Leave it out to serve plain http behind a proxy. All its variables unset or empty: left out."`
 	Management     Management     `yaml:"management" doc:"The listener for operators, never on the public port."`
-	TrustedProxies []netip.Prefix `yaml:"trusted_proxies" example:"[10.0.0.0/8]" doc:"CIDRs whose X-Forwarded-For counts; none by default."`
+	Drain          time.Duration  `yaml:"drain" default:"0s" doc:"How long requests are still taken at a stop, after /readyz has begun to answer 503, so that balancers look elsewhere first. Up to 5m."`
+	TrustedProxies []netip.Prefix `yaml:"trusted_proxies" example:"[10.0.0.0/8]" doc:"CIDRs whose X-Forwarded-For and traceparent count; none by default."`
 }
 
 // TLS names the certificate that the public listener shows.
@@ -25,9 +30,9 @@ type TLS struct {
 	KeyFile  string `yaml:"key_file" required:"true" file:"true" example:"/etc/sallyport/tls.key" doc:"PEM file: the private key of the certificate."`
 }
 
-// Management is the listener of /livez and /readyz.
+// Management is the listener of probes and metrics.
 type Management struct {
-	Listen string `yaml:"listen" required:"true" example:"127.0.0.1:9090" doc:"host:port of /livez and /readyz. Must not be the public port."`
+	Listen string `yaml:"listen" required:"true" example:"127.0.0.1:9090" doc:"host:port of /livez, /readyz, /startupz and /metrics. Must not be the public port."`
 }
 
 // Loopback reports whether a host, without its port, can be reached from this machine
@@ -47,6 +52,9 @@ func (c Config) Validate() error {
 		about("public_url", validatePublicURL(c.PublicURL)),
 		about("listen", validateListen(c.Listen)),
 		about("management.listen", validateListen(c.Management.Listen)),
+	}
+	if c.Drain < 0 || c.Drain > longestDrain {
+		errs = append(errs, errors.New("drain: must be between 0s and 5m"))
 	}
 	if samePort(c.Listen, c.Management.Listen) {
 		errs = append(errs, errors.New("management.listen: must not be the public port; choose another one than listen has"))

@@ -1,12 +1,9 @@
 package server
 
 import (
-	"context"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
-	"testing/synctest"
 )
 
 func TestConfigValidate(t *testing.T) {
@@ -63,37 +60,6 @@ func TestLoopback(t *testing.T) {
 			t.Errorf("%q: %v", host, !want)
 		}
 	}
-}
-
-func TestManagement(t *testing.T) {
-	up := func(context.Context) error { return nil }
-	down := func(context.Context) error { return errDown }
-	hangs := func(ctx context.Context) error {
-		<-ctx.Done()
-		return ctx.Err()
-	}
-	synctest.Test(t, func(t *testing.T) {
-		for _, c := range []struct {
-			method, path string
-			dependencies []func(context.Context) error
-			want         int
-		}{
-			{"GET", "/livez", nil, 200},
-			{"HEAD", "/livez", nil, 200},
-			{"GET", "/livez", []func(context.Context) error{down}, 200},
-			{"GET", "/readyz", []func(context.Context) error{up, up}, 200},
-			{"GET", "/readyz", []func(context.Context) error{up, down}, 503},
-			{"GET", "/readyz", []func(context.Context) error{hangs}, 503},
-			{"POST", "/livez", nil, 405},
-			{"GET", "/oauth/token", nil, 404},
-		} {
-			rec := httptest.NewRecorder()
-			ManagementHandler(c.dependencies...).ServeHTTP(rec, httptest.NewRequest(c.method, c.path, nil))
-			if rec.Code != c.want || strings.Contains(rec.Body.String(), errDown.Error()) {
-				t.Errorf("%s %s: %d %s", c.method, c.path, rec.Code, rec.Body)
-			}
-		}
-	})
 }
 
 // Q3: the switch that leaves the factor's name out.

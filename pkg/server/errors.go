@@ -22,34 +22,27 @@ const handlerDeadline = 5 * time.Second
 type endpoint func(http.ResponseWriter, *http.Request) error
 
 // serve runs an endpoint: with a deadline, with its failure written by the one
-// catalogue, and with one line in the log that holds nothing the client sent.
+// catalogue, and with one line in the log that holds nothing the client chose.
 func (s *Server) serve(route string, do endpoint) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := s.Now()
-		ctx, cancel := context.WithTimeout(r.Context(), handlerDeadline)
+		ctx, q, ended := s.begin(r, route)
+		ctx, cancel := context.WithTimeout(ctx, handlerDeadline)
 		defer cancel()
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		status, kind := http.StatusOK, ""
-		if err := s.protected(w, r.WithContext(ctx), do); err != nil {
-			a := grants.WriteError(w, err, s.Now())
-			status, kind = a.Status, a.Kind.Error()
-			if status >= http.StatusInternalServerError {
-				s.Log.ErrorContext(ctx, "request failed", slog.String("route", route), slog.String("kind", kind), slog.Any("cause", err))
+		w.Header().Set("X-Request-Id", q.ID)
+		out := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		if err := s.protected(out, r.WithContext(ctx), do); err != nil {
+			q.Kind = grants.WriteError(out, err, s.Now()).Kind
+			if out.status >= http.StatusInternalServerError {
+				s.Log.ErrorContext(ctx, "request failed", slog.String("id", q.ID), slog.String("route", route),
+					slog.String("kind", q.Kind.Error()), slog.Any("cause", err))
 			}
 		}
-		s.Log.InfoContext(ctx, "request", slog.String("method", method(r)), slog.String("route", route),
-			slog.Int("status", status), slog.String("kind", kind), slog.Duration("took", s.Now().Sub(began)))
+		q.Status, q.Took = out.status, s.Now().Sub(began)
+		s.line(ctx, *q)
+		ended(*q)
 	})
-}
-
-// method is that of the request if it is one of HTTP's own; any word can stand there.
-func method(r *http.Request) string {
-	switch r.Method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
-		return r.Method
-	default:
-		return "other"
-	}
 }
 
 // protected turns a panic into an internal failure. Its value may hold what the client

@@ -5,6 +5,7 @@ package server
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -32,8 +33,10 @@ type Options struct {
 	Users     Users
 	JWKS      func() []byte
 	Kinds     bool // send "type" with each listed authenticator (Q3)
+	Observer  Observer
 	Log       *slog.Logger
 	Now       func() time.Time
+	Random    io.Reader
 }
 
 // Server answers requests.

@@ -33,6 +33,7 @@ func (s *Server) profile(r *http.Request) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	Known(r.Context(), access.Client)
 	if !slices.Contains(access.Scopes, "openid") {
 		return nil, fault.Param(fault.InsufficientScope, "openid")
 	}

@@ -101,6 +101,25 @@ type world struct {
 	down           error // of every store
 	hangs          bool  // stores answer when the request's time is over
 	log            bytes.Buffer
+	ended          []Request // what the observer was told
+	traceparents   []string
+}
+
+// Begin implements Observer.
+func (w *world) Begin(ctx context.Context, _ Request, traceparent string) (context.Context, func(Request)) {
+	w.traceparents = append(w.traceparents, traceparent)
+	return ctx, func(r Request) { w.ended = append(w.ended, r) }
+}
+
+// known notes which clients there are, as the gateway does.
+type known struct{ *world }
+
+func (k known) Client(ctx context.Context, id string) (record.Client, error) {
+	c, err := k.world.Client(ctx, id)
+	if err == nil {
+		Known(ctx, id)
+	}
+	return c, err
 }
 
 // reach is what every store does first.
@@ -263,7 +282,7 @@ func newWorld(t *testing.T, issuer string) *world {
 		Handles:  &mfa.Handles{Ring: ring, Random: rand.Reader},
 		Lifetime: 10 * time.Minute, Enrolling: 5 * time.Minute, PasswordProof: 10 * time.Minute, Requirements: true, Now: now,
 	}
-	verifier, clients := mfa.NewVerifier(domain), &oauth.Authenticator{Registry: w}
+	verifier, clients := mfa.NewVerifier(domain), &oauth.Authenticator{Registry: known{w}}
 	tokens := oauth.NewIssuer(oauth.Options{
 		URL: issuer, Manage: grants.MFAAudience(issuer), Signer: newSigner(), Store: w, Sessions: w, Revoker: w, Registry: w, Users: w,
 		Lifetimes: oauth.Lifetimes{Access: time.Hour, ID: time.Hour, Refresh: time.Hour, Manage: 10 * time.Minute},
@@ -274,7 +293,7 @@ func newWorld(t *testing.T, issuer string) *world {
 	w.Server = New(Options{
 		URL: issuer, Provider: oauth.NewProvider(clients, grants.NewPassword(o), grants.NewMFA(o)), Clients: clients,
 		Verifier: verifier, Registrar: mfa.NewRegistrar(domain), Issuer: tokens, Users: w,
-		JWKS: newSigner().JWKS, Origins: w, Kinds: true, Log: slog.New(slog.NewJSONHandler(&w.log, nil)), Now: now,
+		JWKS: newSigner().JWKS, Origins: w, Kinds: true, Observer: w, Random: rand.Reader, Log: slog.New(slog.NewJSONHandler(&w.log, nil)), Now: now,
 	})
 	return w
 }
