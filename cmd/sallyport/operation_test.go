@@ -82,7 +82,7 @@ func TestProbesOfAStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "it has started", func() bool { status, _ := probe(management, "/startupz"); return status == http.StatusOK })
-	if status, body := probe(management, "/readyz"); status != http.StatusOK || body != `{"status":"ready","checks":{"sql":"ok"}}` {
+	if status, body := probe(management, "/readyz"); status != http.StatusOK || body != `{"status":"ready","checks":{"keys":"ok","sql":"ok"}}` {
 		t.Errorf("/readyz: %d %s", status, body)
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {

@@ -98,7 +98,7 @@ func TestReadyNamesWhatIsFrozen(t *testing.T) {
 	redis, redisURL := newWire(t, storagetest.Redis(t))
 	sql, sqlURL := newWire(t, storagetest.Postgres(t))
 	w := gatewaytest.New(t, gatewaytest.SQLite(), fmt.Sprintf("redis: {url: %q}", redisURL), fmt.Sprintf("database: {url: %q}", sqlURL))
-	const fine = `{"status":"ready","checks":{"redis":"ok","sql":"ok"}}`
+	const fine = `{"status":"ready","checks":{"keys":"ok","redis":"ok","sql":"ok"}}`
 	if status, body, _ := readiness(t, w); status != http.StatusOK || body != fine {
 		t.Fatalf("%d %s", status, body)
 	}
@@ -106,8 +106,8 @@ func TestReadyNamesWhatIsFrozen(t *testing.T) {
 		frozen *wire
 		want   string
 	}{
-		{redis, `{"status":"not ready","checks":{"redis":"does not answer","sql":"ok"}}`},
-		{sql, `{"status":"not ready","checks":{"redis":"ok","sql":"does not answer"}}`},
+		{redis, `{"status":"not ready","checks":{"keys":"ok","redis":"does not answer","sql":"ok"}}`},
+		{sql, `{"status":"not ready","checks":{"keys":"ok","redis":"ok","sql":"does not answer"}}`},
 	} {
 		c.frozen.Lock()
 		for range 3 {
