@@ -138,6 +138,9 @@ func TestProfilesRefuse(t *testing.T) {
 		{"strict", "recovery: {codes: 1}\n", "8: recovery.codes: profile strict takes just 10"},
 		{"strict", "tokens: {dialect: auth0}\n", "8: tokens.dialect: profile strict takes just rfc9068"},
 		{"strict", "passwords: {min_length: 8}\n", "8: passwords.min_length: profile strict takes at least 15"},
+		{"strict", "requests: {json: on}\n", "8: requests.json: profile strict takes just off"},
+		{"strict", "requests: {tolerant: on}\n", "8: requests.tolerant: profile strict takes just off"},
+		{"strict", "errors: {status: auth0}\n", "8: errors.status: profile strict takes just rfc6749"},
 		{"nist", "tokens: {amr: off}\n", "8: tokens.amr: profile nist takes just on"},
 	} {
 		t.Run(tc.text, func(t *testing.T) {
@@ -154,6 +157,12 @@ func TestDefaultsOfProfiles(t *testing.T) {
 	compat, strict := config.Default(config.Auth0Compat), config.Default(config.Strict)
 	if compat.Lifetimes.AccessToken.Hours() != 24 || compat.Tokens.AMR || compat.Tokens.Dialect != config.DialectAuth0 || compat.Passwords.MinLength != 8 {
 		t.Errorf("auth0-compat: %+v", compat)
+	}
+	if compat.Errors.Status != config.StatusAuth0 || !compat.Requests.JSON || !compat.Requests.Tolerant {
+		t.Errorf("auth0-compat: %+v %+v", compat.Errors, compat.Requests)
+	}
+	if strict.Errors.Status != config.StatusRFC6749 || strict.Requests.JSON || strict.Requests.Tolerant {
+		t.Errorf("strict: %+v %+v", strict.Errors, strict.Requests)
 	}
 	if strict.Lifetimes.MFA.TokenLifetime.Minutes() != 5 || strict.Recovery.Codes != 10 || strict.OTP.Skew != 0 || !strict.Tokens.AMR {
 		t.Errorf("strict: %+v", strict)

@@ -29,6 +29,7 @@ type Config struct {
 	Dialects    []string        `yaml:"dialects" enum:"extrahorizon|axonize|acceleratxr" example:"[extrahorizon]" doc:"Faces of other systems to serve beside the Auth0 contract. Not served by this version."`
 	Lifetimes   Lifetimes       `yaml:"lifetimes" doc:"How long things are good."`
 	Tokens      Tokens          `yaml:"tokens" doc:"What access tokens look like."`
+	Requests    Requests        `yaml:"requests" doc:"What is read of requests."`
 	Errors      Errors          `yaml:"errors" doc:"What error answers hold."`
 	Passwords   identity.Config `yaml:"passwords" doc:"The first factor."`
 	OTP         otp.Config      `yaml:"otp" doc:"One-time passwords."`
@@ -66,9 +67,22 @@ type Tokens struct {
 	AMR     bool   `yaml:"amr" doc:"Put amr and acr (RFC 8176) into tokens of the MFA grants."`
 }
 
+// Requests are the switches of what is read.
+type Requests struct {
+	JSON     bool `yaml:"json" doc:"Read JSON at /oauth/*, as Auth0 does. off: forms alone, as RFC 6749, 7009 and 7662 have it. Below /mfa/ JSON is always read."`
+	Tolerant bool `yaml:"tolerant" doc:"Read a body that begins with a brace as JSON whatever Content-Type says, null as absent and integers as text; ignore a Bearer header where a client proves itself. off: each is 400."`
+}
+
+// The statuses of refusals.
+const (
+	StatusAuth0   = "auth0"   // 403 for invalid_grant and unauthorized_client
+	StatusRFC6749 = "rfc6749" // 400
+)
+
 // Errors are the switches of error answers.
 type Errors struct {
-	MFARequirements bool `yaml:"mfa_requirements" default:"on" doc:"Say in mfa_required which factors there are, and list authenticators with their type."`
+	Status          string `yaml:"status" enum:"auth0|rfc6749" doc:"HTTP status of invalid_grant and unauthorized_client: auth0 (403) or rfc6749 (400)."`
+	MFARequirements bool   `yaml:"mfa_requirements" default:"on" doc:"Say in mfa_required which factors there are, and list authenticators with their type."`
 }
 
 // Delivery holds the channels to people; nil where none is configured.

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -145,6 +146,43 @@ clients:
 	expect(t, file, err, "6: apis[3].access_token_lifetime: profile strict takes at most 5m")
 	expect(t, file, err, "12: clients[0].grants: profile strict refuses the password grants")
 	expect(t, file, err, "13: clients[0].origins: profile strict refuses calls from browsers")
+}
+
+// C-22: where a password can stand alone it has 15 characters, in all profiles but Auth0's.
+func TestShortPasswordsStandNotAlone(t *testing.T) {
+	for _, tc := range []struct {
+		profile, mfa, grants string
+		length               int
+		refused              bool
+	}{
+		{"recommended", "required", "[password, mfa]", 8, false},
+		{"recommended", "enrolled", "[password, mfa]", 15, false},
+		{"recommended", "enrolled", "[password, mfa]", 14, true},
+		{"recommended", "off", "[password-realm]", 8, true},
+		{"recommended", "enrolled", "[refresh_token]", 8, false},
+		{"nist", "enrolled", "[password, mfa]", 8, true},
+		{"nist", "required", "[password, mfa]", 8, false},
+		{"auth0-compat", "off", "[password]", 8, false},
+	} {
+		dir := folder(t, map[string]string{
+			"c.yaml": minimal + fmt.Sprintf("profile: %s\npasswords: {min_length: %d}\n", tc.profile, tc.length),
+			"t.yaml": "name: T\nclients:\n  - id: a\n    type: public\n    first_party: true\n    grants: " + tc.grants + "\n    mfa: " + tc.mfa + "\n",
+		})
+		tenant, err := config.LoadTenant(filepath.Join(dir, "t.yaml"), environment(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := config.Load(filepath.Join(dir, "c.yaml"), environment(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch err := tenant.Against(c); {
+		case tc.refused:
+			expect(t, filepath.Join(dir, "t.yaml"), err, fmt.Sprintf("7: clients[0].mfa: profile %s takes passwords.min_length %d only where every login has a second factor", tc.profile, tc.length))
+		case err != nil:
+			t.Errorf("%+v: %v", tc, err)
+		}
+	}
 }
 
 // A user without a password is one whose line was taken out after the first start, or

@@ -296,6 +296,10 @@ func (t *Tenant) against(c *Config, r *strict.File) {
 	}
 	for i, client := range t.Clients {
 		at := fmt.Sprintf("clients[%d]", i)
+		if c.short() && client.alone() {
+			r.Object(at+".mfa", fmt.Sprintf("profile %s takes passwords.min_length %d only where every login has a second factor (SP 800-63B, 3.1.1.2), and here a password can stand alone; say mfa: required, or passwords.min_length: %d",
+				c.Profile, c.Passwords.MinLength, identity.MinLengthAlone))
+		}
 		if tight && slices.ContainsFunc(client.Grants, func(g string) bool { return slices.Contains(passwordGrants, g) }) {
 			r.Object(at+".grants", "profile strict refuses the password grants (RFC 9700, 2.4); remove them, or choose another profile")
 		}
@@ -303,4 +307,15 @@ func (t *Tenant) against(c *Config, r *strict.File) {
 			r.Object(at+".origins", "profile strict refuses calls from browsers; remove them, or choose another profile")
 		}
 	}
+}
+
+// short reports whether people may choose passwords that must not stand alone (C-22).
+func (c *Config) short() bool {
+	return c.Profile != Auth0Compat && c.Passwords.MinLength < identity.MinLengthAlone
+}
+
+// alone reports whether a user can log in at the client with nothing but a password: who
+// has no factor yet is not asked for one where mfa is enrolled.
+func (c TenantClient) alone() bool {
+	return c.MFA != record.MFARequired && slices.ContainsFunc(c.Grants, func(g string) bool { return slices.Contains(userGrants, g) })
 }

@@ -62,7 +62,7 @@ func (c *Config) Warnings() []string {
 		}
 	}
 	if c.Profile == Strict {
-		w.add("profile", "parts of strict are not served by this version: answers with status 400, refusing JSON and tolerant input, and hiding the password grants")
+		w.add("profile", "nobody can log in: strict refuses the password grants, and there is no authorization endpoint yet")
 	}
 	if missing := c.read.Omitted("tls"); len(missing) > 0 && strings.HasPrefix(c.Server.PublicURL, "https:") {
 		w.add("tls", "left out, because %s are unset; serving plain http", strings.Join(missing, " and "))

@@ -31,6 +31,7 @@ var catalogue = map[fault.Kind]row{
 	fault.BadRequest:       {http.StatusBadRequest, "invalid_request", "%s"},
 	fault.MissingParameter: {http.StatusBadRequest, "invalid_request", "Missing required parameter: %s"},
 	fault.BodyTooLarge:     {http.StatusRequestEntityTooLarge, "invalid_request", "The request body is too large."},
+	fault.BodyTooSlow:      {http.StatusRequestTimeout, "invalid_request", "The request body took too long."},
 	fault.UnknownGrant:     {http.StatusBadRequest, "unsupported_grant_type", "This grant type is not served."},
 	fault.UnknownAudience:  {http.StatusForbidden, "access_denied", "Service not found, or not open to this client."},
 	fault.ScopeNotAllowed:  {http.StatusBadRequest, "invalid_scope", "The client may not have one of the scopes."},
@@ -86,6 +87,24 @@ var catalogue = map[fault.Kind]row{
 // retryDefault is sent with a 503 or 429 whose failure does not say when to try again.
 const retryDefault = 2
 
+// Statuses says how the wire shows what RFC 6749 refuses.
+type Statuses string
+
+// The statuses that there are. In both, client libraries decide by the code.
+const (
+	StatusesAuth0   Statuses = "auth0"   // 403 for invalid_grant and unauthorized_client
+	StatusesRFC6749 Statuses = "rfc6749" // 400 for them, as its section 5.2 demands
+)
+
+// status is that of an answer, whose own is Auth0's.
+func (s Statuses) status(a Answer) int {
+	code := a.Members["error"]
+	if s == StatusesRFC6749 && a.Status == http.StatusForbidden && (code == "invalid_grant" || code == "unauthorized_client") {
+		return http.StatusBadRequest
+	}
+	return a.Status
+}
+
 // Answer is a failure as the wire shows it.
 type Answer struct {
 	Kind    fault.Kind
@@ -94,7 +113,7 @@ type Answer struct {
 	Retry   int            // seconds for Retry-After; 0: none
 }
 
-// AnswerTo looks a failure up in the catalogue.
+// AnswerTo looks a failure up in the catalogue; the status is Auth0's.
 func AnswerTo(err error) Answer {
 	kind := kindOf(err)
 	r, ok := catalogue[kind]
@@ -132,8 +151,9 @@ func AnswerTo(err error) Answer {
 //
 // A 429 says when one more try is open, in seconds and as a Unix time: one library
 // reads this, one that, and one breaks when it is no integer (1.2.7).
-func WriteError(w http.ResponseWriter, err error, now time.Time) Answer {
+func WriteError(w http.ResponseWriter, err error, now time.Time, s Statuses) Answer {
 	a := AnswerTo(err)
+	a.Status = s.status(a)
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")

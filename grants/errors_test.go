@@ -114,6 +114,7 @@ func TestLiteralsOfTheContract(t *testing.T) {
 		{fault.ScopeNotAllowed, 400, "invalid_scope", ""},
 		{fault.BadRequest, 400, "invalid_request", "The request is malformed."},
 		{fault.BodyTooLarge, 413, "invalid_request", ""},
+		{fault.BodyTooSlow, 408, "invalid_request", ""},
 		{fault.BadMethod, 405, "invalid_request", ""},
 		{fault.NotFound, 404, "not_found", ""},
 		{fault.BadAccessToken, 401, "invalid_token", ""},
@@ -125,7 +126,7 @@ func TestLiteralsOfTheContract(t *testing.T) {
 	} {
 		t.Run(fault.Of(c.err).Error(), func(t *testing.T) {
 			w := httptest.NewRecorder()
-			a := WriteError(w, fmt.Errorf("hush: %w", c.err), noon)
+			a := WriteError(w, fmt.Errorf("hush: %w", c.err), noon, StatusesAuth0)
 			var got map[string]any
 			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 				t.Fatal(err)
@@ -175,7 +176,7 @@ func TestRetryAfter(t *testing.T) {
 		{fault.Internal, 0, "", "", ""},
 	} {
 		w := httptest.NewRecorder()
-		WriteError(w, &fault.Details{Kind: c.kind, RetryAfter: c.after}, noon)
+		WriteError(w, &fault.Details{Kind: c.kind, RetryAfter: c.after}, noon, StatusesAuth0)
 		h := w.Header()
 		if h.Get("Retry-After") != c.retry || h.Get("X-RateLimit-Reset") != c.reset || h.Get("X-RateLimit-Remaining") != c.left {
 			t.Errorf("%s after %s: %v", c.kind, c.after, h)
@@ -240,6 +241,33 @@ func TestFailuresOfFosite(t *testing.T) {
 		}
 		if d, _ := a.Members["error_description"].(string); strings.Contains(d, "hush") {
 			t.Errorf("the library speaks: %q", d)
+		}
+	}
+}
+
+// C-02: RFC 6749, 5.2 has 400 for its own codes, and 401 for a client that failed to
+// prove itself. All else is as Auth0 has it.
+func TestStatuses(t *testing.T) {
+	for kind, want := range map[fault.Kind][2]int{
+		fault.WrongPassword:     {403, 400},
+		fault.WrongOTP:          {403, 400},
+		fault.MalformedMFAToken: {403, 400},
+		fault.BadRefreshToken:   {403, 400},
+		fault.GrantNotAllowed:   {403, 400},
+		fault.FactorOff:         {403, 400},
+		fault.BadClient:         {401, 401},
+		fault.BadBearer:         {401, 401}, // a bearer token's refusal (RFC 6750, 3.1)
+		fault.MFARequired:       {403, 403},
+		fault.UserBlocked:       {403, 403},
+		fault.MFATokenExpired:   {401, 401},
+		fault.BadRequest:        {400, 400},
+		fault.Unavailable:       {503, 503},
+	} {
+		for i, s := range []Statuses{StatusesAuth0, StatusesRFC6749} {
+			w := httptest.NewRecorder()
+			if a := WriteError(w, kind, noon, s); a.Status != want[i] || w.Code != want[i] {
+				t.Errorf("%s, %s: %d, want %d", kind, s, w.Code, want[i])
+			}
 		}
 	}
 }

@@ -23,6 +23,7 @@ const (
 	BadRequest       Kind = "bad_request"       // cannot be parsed, or contradicts itself
 	MissingParameter Kind = "missing_parameter" // Details.Param names it
 	BodyTooLarge     Kind = "body_too_large"
+	BodyTooSlow      Kind = "body_too_slow"
 	UnknownGrant     Kind = "unknown_grant" // no such grant_type is served
 	UnknownAudience  Kind = "unknown_audience"
 	ScopeNotAllowed  Kind = "scope_not_allowed" // a scope of a known API that this client may not have

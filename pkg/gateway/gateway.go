@@ -205,13 +205,37 @@ func (g *Gateway) compose(users identity.Verifier) *server.Server {
 	clients := &oauth.Authenticator{Registry: registry{sql}, Redeemer: sql, Audiences: assertionAudiences(c), Now: g.Now}
 	return server.New(server.Options{
 		URL: url, Proxies: c.Server.TrustedProxies,
-		Provider: oauth.NewProvider(clients, grants.NewPassword(options), grants.NewMFA(options),
-			grants.NewRefresh(options, sql), grants.NewStepUp(options, issuer.InHand, c.Lifetimes.RefreshToken), grants.NewClientCredentials(options, issuer)),
+		Provider: oauth.NewProvider(clients, append(firstGrants(c, options), grants.NewMFA(options),
+			grants.NewRefresh(options, sql), grants.NewStepUp(options, issuer.InHand, c.Lifetimes.RefreshToken), grants.NewClientCredentials(options, issuer))...),
 		Clients: clients, Verifier: verifier, Registrar: mfa.NewRegistrar(domain),
-		Issuer: issuer, Users: sql, Origins: sql, JWKS: g.signer.JWKS, Kinds: c.Errors.MFARequirements,
+		Issuer: issuer, Users: sql, Origins: origins(c, sql), JWKS: g.signer.JWKS, Kinds: c.Errors.MFARequirements,
+		Requests: server.Requests{JSON: c.Requests.JSON, Tolerant: c.Requests.Tolerant}, Statuses: grants.Statuses(c.Errors.Status),
 		Observer: g.observer, Log: g.Log, Now: g.Now, Random: g.Random,
 	})
 }
+
+// firstGrants are those that begin a login. Under profile strict nobody shows a password
+// to a client, whatever a client was registered for before (C-01; RFC 9700, 2.4).
+func firstGrants(c *config.Config, o grants.Options) []oauth.Grant {
+	if c.Profile == config.Strict {
+		return nil
+	}
+	return []oauth.Grant{grants.NewPassword(o)}
+}
+
+// origins are those of clients, and under profile strict nobody's (C-21).
+func origins(c *config.Config, clients server.Origins) server.Origins {
+	if c.Profile == config.Strict {
+		return noOrigins{}
+	}
+	return clients
+}
+
+// noOrigins knows no web page.
+type noOrigins struct{}
+
+// HasOrigin implements server.Origins.
+func (noOrigins) HasOrigin(context.Context, string) (bool, error) { return false, nil }
 
 // assertionAudiences are what a client's assertion may be meant for. One that is meant
 // for the token endpoint could have been made for another server that claims to have it;

@@ -13,7 +13,7 @@ var associateFields = withClient(fields{
 
 // associate serves POST /mfa/associate.
 func (s *Server) associate(w http.ResponseWriter, r *http.Request) error {
-	if err := readBody(r, associateFields); err != nil {
+	if err := s.readMFA(r, associateFields); err != nil {
 		return err
 	}
 	q, wanted, channels := seen(r.Context()), r.PostForm["authenticator_types"], r.PostForm["oob_channels"]

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"unicode"
@@ -19,6 +20,12 @@ import (
 const (
 	bodyLimit  = 16 << 10
 	fieldLimit = 64
+)
+
+// The types of bodies.
+const (
+	formType = "application/x-www-form-urlencoded"
+	jsonType = "application/json"
 )
 
 // shape says how often a parameter may stand in a request.
@@ -45,10 +52,39 @@ func withClient(known fields) fields {
 	return known
 }
 
-// readBody parses the body of a POST, a form or JSON alike, into r.PostForm and
-// r.Form, which fosite then takes as they are. Empty values and JSON nulls count as
-// absent (Auth0 MFA API, 1.1).
-func readBody(r *http.Request, known fields) error {
+// A body is what an endpoint reads.
+type body struct {
+	known    fields
+	json     bool // JSON as well as a form
+	tolerant bool // what published samples get wrong (Auth0 MFA API, 1.1)
+}
+
+// readOAuth reads the body of an endpoint of OAuth, where a client proves itself.
+func (s *Server) readOAuth(r *http.Request, known fields) error {
+	if err := s.basicAlone(r); err != nil {
+		return err
+	}
+	return body{known: known, json: s.Requests.JSON, tolerant: s.Requests.Tolerant}.read(r)
+}
+
+// readMFA reads the body of an endpoint of the MFA API, whose language is JSON.
+func (s *Server) readMFA(r *http.Request, known fields) error {
+	return body{known: known, json: true, tolerant: s.Requests.Tolerant}.read(r)
+}
+
+// basicAlone refuses an Authorization header by which no client can prove itself.
+// Published samples send a Bearer (1.1.12); it means nothing here.
+func (s *Server) basicAlone(r *http.Request) error {
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if s.Requests.Tolerant || scheme == "" || strings.EqualFold(scheme, "Basic") {
+		return nil
+	}
+	return fault.Param(fault.BadRequest, "A client proves itself by Basic, or in the body.")
+}
+
+// read parses the body of a POST, a form or JSON alike, into r.PostForm and r.Form, which
+// fosite then takes as they are. Empty values count as absent (RFC 6749, 3.2).
+func (b body) read(r *http.Request) error {
 	if r.Header.Get("Content-Encoding") != "" {
 		return fault.Param(fault.BadRequest, "Compressed bodies are not read.")
 	}
@@ -57,35 +93,46 @@ func readBody(r *http.Request, known fields) error {
 		return fault.Param(fault.BadRequest, "The query cannot be decoded.")
 	}
 	for name := range query {
-		if _, ok := known[name]; ok {
+		if _, ok := b.known[name]; ok {
 			// Secrets in a URL end up in logs: RFC 6749, 2.3.1.
 			return fault.Param(fault.BadRequest, "Parameters belong into the body, not into the URL.")
 		}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, bodyLimit))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return fault.BodyTooLarge
-	case err != nil:
-		return fault.Param(fault.BadRequest, "The body ended early.")
-	case !utf8.Valid(body) || bytes.HasPrefix(body, []byte("\ufeff")):
-		return fault.Param(fault.BadRequest, "The body is not UTF-8, or begins with a byte order mark.")
-	}
-	form, err := parse(r.Header.Values("Content-Type"), body, known)
+	text, err := readAll(r)
 	if err != nil {
 		return err
 	}
-	if err := check(form, known); err != nil {
+	form, err := b.parse(r.Header.Values("Content-Type"), text)
+	if err != nil {
+		return err
+	}
+	if err := check(form, b.known); err != nil {
 		return err
 	}
 	r.PostForm, r.Form = form, form
 	return nil
 }
 
-// parse reads the body by its declared type. A body that begins with a brace is JSON
-// whatever the header says: published samples leave it out (1.1.9).
-func parse(types []string, body []byte, known fields) (url.Values, error) {
+// readAll reads the whole body: a part of one is never looked at (B-65).
+func readAll(r *http.Request) ([]byte, error) {
+	text, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, bodyLimit))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, fault.BodyTooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded), r.Context().Err() != nil: // no time is left for the work (B-72)
+		return nil, fault.BodyTooSlow
+	case err != nil:
+		return nil, fault.Param(fault.BadRequest, "The body ended early.")
+	case !utf8.Valid(text) || bytes.HasPrefix(text, []byte("\ufeff")):
+		return nil, fault.Param(fault.BadRequest, "The body is not UTF-8, or begins with a byte order mark.")
+	}
+	return text, nil
+}
+
+// parse reads the body by its declared type. One that begins with a brace is JSON whatever
+// the header says, if that is tolerated: published samples leave it out (1.1.9).
+func (b body) parse(types []string, text []byte) (url.Values, error) {
 	declared := ""
 	if len(types) > 0 {
 		var params map[string]string
@@ -95,16 +142,16 @@ func parse(types []string, body []byte, known fields) (url.Values, error) {
 			return nil, fault.Param(fault.BadRequest, "The Content-Type is not understood.")
 		}
 	}
-	if bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) && declared != "multipart/form-data" {
-		return parseJSON(body, known)
-	}
-	switch declared {
-	case "application/x-www-form-urlencoded":
-		return parseForm(string(body))
-	case "application/json":
-		return nil, fault.Param(fault.BadRequest, "The body is not a JSON object.")
-	default:
+	braced := bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("{")) && declared != "multipart/form-data"
+	switch {
+	case b.json && (declared == jsonType || b.tolerant && braced):
+		return parseJSON(text, b)
+	case declared == formType && !braced:
+		return parseForm(string(text))
+	case b.json:
 		return nil, fault.Param(fault.BadRequest, "Send application/x-www-form-urlencoded or application/json.")
+	default:
+		return nil, fault.Param(fault.BadRequest, "Send application/x-www-form-urlencoded.")
 	}
 }
 

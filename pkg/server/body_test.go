@@ -18,10 +18,10 @@ import (
 
 var knownFields = fields{"grant_type": one, "username": one, "password": one, "otp": one, "scope": one, "audience": many}
 
-const (
-	formType = "application/x-www-form-urlencoded"
-	jsonType = "application/json"
-)
+// readBody reads what a tolerant endpoint reads.
+func readBody(r *http.Request) error {
+	return body{known: knownFields, json: true, tolerant: true}.read(r)
+}
 
 // post is a POST of a body with the given Content-Type headers.
 func post(target, body string, types ...string) *http.Request {
@@ -53,9 +53,8 @@ func TestBodiesThatAreRead(t *testing.T) {
 		{"form, unknown (1.1.7)", formType, "grant_type=password&username=a+b&x=%00&x=2&=y&&__proto__=1", both},
 		{"json, unknown (1.1.7)", jsonType, `{"grant_type":"password","username":"a b","x":{"otp":[1,{"otp":"2"}]},"__proto__":{},"":[]}`, both},
 		{"json, other case is unknown (B-21)", jsonType, `{"grant_type":"password","username":"a b","OTP":"1","Username":"x"}`, both},
-		{"json, numbers and booleans", jsonType, `{"otp":123456,"username":true,"audience":[1,"b",false]}`,
-			url.Values{"otp": {"123456"}, "username": {"true"}, "audience": {"1", "b", "false"}}},
-		{"json, digits as they stand", jsonType, `{"otp":1e400,"username":-0}`, url.Values{"otp": {"1e400"}, "username": {"-0"}}},
+		{"json, integers", jsonType, `{"otp":123456,"scope":0,"audience":[1,"b",999999999999999]}`,
+			url.Values{"otp": {"123456"}, "scope": {"0"}, "audience": {"1", "b", "999999999999999"}}},
 		{"json, a value for a list", jsonType, `{"audience":"a"}`, url.Values{"audience": {"a"}}},
 		{"json, a pair of surrogates", jsonType, `{"password":"\ud83d\ude00"}`, url.Values{"password": {"😀"}}},
 		{"form, what may be repeated", formType, "audience=a&audience=b", url.Values{"audience": {"a", "b"}}},
@@ -74,7 +73,7 @@ func TestBodiesThatAreRead(t *testing.T) {
 			if c.contentType == "" {
 				r.Header.Del("Content-Type")
 			}
-			if err := readBody(r, knownFields); err != nil {
+			if err := readBody(r); err != nil {
 				t.Fatal(err)
 			}
 			if !reflect.DeepEqual(r.PostForm, c.want) || !reflect.DeepEqual(r.Form, c.want) {
@@ -158,6 +157,13 @@ func TestBodiesThatAreRefused(t *testing.T) {
 		{"an object in a list", post("/", `{"audience":[{}]}`, jsonType), fault.BadRequest},
 		{"a list in a list", post("/", `{"audience":[["a"]]}`, jsonType), fault.BadRequest},
 		{"a list for a value", post("/", `{"otp":["1"]}`, jsonType), fault.BadRequest},
+		{"a boolean (B-24)", post("/", `{"otp":true}`, jsonType), fault.BadRequest},
+		{"a boolean in a list", post("/", `{"audience":["a",false]}`, jsonType), fault.BadRequest},
+		{"a number out of range", post("/", `{"otp":1e400}`, jsonType), fault.BadRequest},
+		{"an exponent", post("/", `{"otp":1e5}`, jsonType), fault.BadRequest},
+		{"a fraction", post("/", `{"otp":1.0}`, jsonType), fault.BadRequest},
+		{"a minus", post("/", `{"otp":-0}`, jsonType), fault.BadRequest},
+		{"2^53 and more", post("/", `{"otp":9007199254740993}`, jsonType), fault.BadRequest},
 		{"leading zero", post("/", `{"otp":021589}`, jsonType), fault.BadRequest},
 		{"17 deep (B-25)", post("/", `{"x":`+strings.Repeat("[", 16)+strings.Repeat("]", 16)+`}`, jsonType), fault.BadRequest},
 		{"8000 deep", post("/", `{"x":`+strings.Repeat("[", 8000)+strings.Repeat("]", 8000)+`}`, jsonType), fault.BadRequest},
@@ -173,7 +179,7 @@ func TestBodiesThatAreRefused(t *testing.T) {
 		{"a string", post("/", `"otp"`, jsonType), fault.BadRequest},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := readBody(c.r, knownFields)
+			err := readBody(c.r)
 			if fault.Of(err) != c.want {
 				t.Fatalf("got %v, want %v", err, c.want)
 			}
@@ -188,7 +194,7 @@ func TestCompressedBodies(t *testing.T) {
 	for _, coding := range []string{"gzip", "br", "identity", "gzip, gzip"} {
 		r := post("/", "otp=1", formType)
 		r.Header.Set("Content-Encoding", coding)
-		if err := readBody(r, knownFields); fault.Of(err) != fault.BadRequest {
+		if err := readBody(r); fault.Of(err) != fault.BadRequest {
 			t.Errorf("%s: %v", coding, err)
 		}
 	}
@@ -208,7 +214,7 @@ func (b broken) Read(p []byte) (int, error) {
 func TestBodyThatBreaksOff(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/", broken{bytes.NewReader([]byte("grant_type=password"))})
 	r.Header.Set("Content-Type", formType)
-	if err := readBody(r, knownFields); fault.Of(err) != fault.BadRequest || r.PostForm != nil {
+	if err := readBody(r); fault.Of(err) != fault.BadRequest || r.PostForm != nil {
 		t.Errorf("a part of a form was taken: %v, %q", err, r.PostForm)
 	}
 }
@@ -220,7 +226,7 @@ func TestRefusalsDoNotEcho(t *testing.T) {
 		post("/", `{"hush":1,"hush":2}`, jsonType), post("/", `{"otp":{"hush":1}}`, jsonType), post("/", `hush`, jsonType),
 		post("/?otp=hush", "", formType), post("/", "hush=%zz", formType),
 	} {
-		if err := readBody(r, knownFields); err == nil || strings.Contains(describe(err), "hush") {
+		if err := readBody(r); err == nil || strings.Contains(describe(err), "hush") {
 			t.Errorf("a refusal says: %v", describe(err))
 		}
 	}
@@ -259,7 +265,7 @@ func FuzzReadJSON(f *testing.F) {
 // judge holds whatever came of a body against what handlers rely on.
 func judge(t *testing.T, r *http.Request) {
 	t.Helper()
-	err := readBody(r, knownFields)
+	err := readBody(r)
 	if err != nil {
 		if k := fault.Of(err); k != fault.BadRequest && k != fault.BodyTooLarge {
 			t.Fatalf("refused as %v", k)
@@ -294,11 +300,11 @@ func (structured) Objects() []string { return []string{"authn_response"} }
 // A parameter that a factor declares as an object reaches it as JSON; no other may be
 // one.
 func TestObjectParameter(t *testing.T) {
-	s := New(Options{Verifier: mfa.NewVerifier(mfa.Options{Factors: []mfa.Factor{structured{}}})})
+	s := New(Options{Requests: Requests{JSON: true, Tolerant: true}, Verifier: mfa.NewVerifier(mfa.Options{Factors: []mfa.Factor{structured{}}})})
 	read := func(body string) (url.Values, error) {
 		r := httptest.NewRequest(http.MethodPost, "/oauth/token", strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
-		err := readBody(r, s.tokenFields)
+		err := s.readOAuth(r, s.tokenFields)
 		return r.PostForm, err
 	}
 	form, err := read(`{"grant_type": "x", "authn_response": {"id": "a\n", "response": {"n": [1, 2]}}}`)

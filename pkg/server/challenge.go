@@ -14,7 +14,10 @@ var challengeFields = withClient(fields{"mfa_token": one, "challenge_type": one,
 // challenge serves POST /mfa/challenge. The client proves itself as at the token
 // endpoint, or by the mfa_token, which is in the body.
 func (s *Server) challenge(w http.ResponseWriter, r *http.Request) error {
-	if err := readBody(r, challengeFields); err != nil {
+	if err := s.basicAlone(r); err != nil {
+		return err
+	}
+	if err := s.readMFA(r, challengeFields); err != nil {
 		return err
 	}
 	allowed := strings.Fields(r.PostForm.Get("challenge_type"))

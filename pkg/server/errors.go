@@ -33,7 +33,7 @@ func (s *Server) serve(route string, do endpoint) http.Handler {
 		w.Header().Set("X-Request-Id", q.ID)
 		out := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		if err := s.protected(out, r.WithContext(ctx), do); err != nil {
-			q.Kind = grants.WriteError(out, err, s.Now()).Kind
+			q.Kind = grants.WriteError(out, err, s.Now(), s.Statuses).Kind
 			if out.status >= http.StatusInternalServerError {
 				s.Log.ErrorContext(ctx, "request failed", slog.String("id", q.ID), slog.String("route", route),
 					slog.String("kind", q.Kind.Error()), slog.Any("cause", err))

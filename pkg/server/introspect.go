@@ -10,7 +10,7 @@ import (
 // introspect serves POST /oauth/introspect (RFC 7662). The caller is a client that can
 // prove who it is: whoever holds an id alone would learn which tokens are good.
 func (s *Server) introspect(w http.ResponseWriter, r *http.Request) error {
-	if err := readBody(r, aboutToken); err != nil {
+	if err := s.readOAuth(r, aboutToken); err != nil {
 		return err
 	}
 	client, err := s.Clients.Authenticate(r.Context(), r, r.PostForm)

@@ -14,13 +14,17 @@ import (
 // depthLimit bounds how deep a JSON body may nest, also in members that are ignored.
 const depthLimit = 16
 
-// parseJSON reads one JSON object into form values: strings, numbers and booleans as
-// their text, null as absent, an array of them as a repeated parameter.
-func parseJSON(body []byte, known fields) (url.Values, error) {
-	if !shallow(body) {
+// safeDigits are as many as any number of them stays below 2^53.
+const safeDigits = 15
+
+// parseJSON reads one JSON object into form values: strings as their text, an array of
+// them as a repeated parameter; if that is tolerated, integers as their text and null as
+// absent.
+func parseJSON(text []byte, b body) (url.Values, error) {
+	if !shallow(text) {
 		return nil, errJSON("nested too deep")
 	}
-	d := json.NewDecoder(bytes.NewReader(body))
+	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		return nil, errJSON("not an object")
@@ -29,19 +33,19 @@ func parseJSON(body []byte, known fields) (url.Values, error) {
 	seen := map[string]bool{}
 	for d.More() {
 		name, err := d.Token()
-		text, ok := name.(string)
+		member, ok := name.(string)
 		var raw json.RawMessage
 		switch {
 		case err != nil || !ok || d.Decode(&raw) != nil:
 			return nil, errJSON("not valid")
-		case seen[text]:
+		case seen[member]:
 			return nil, errJSON("a member stands twice")
 		case len(seen) >= fieldLimit:
 			return nil, errJSON("too many members")
 		}
-		seen[text] = true
-		if kind, ok := known[text]; ok {
-			if form[text], err = values(raw, kind); err != nil {
+		seen[member] = true
+		if kind, ok := b.known[member]; ok {
+			if form[member], err = b.values(raw, kind); err != nil {
 				return nil, err
 			}
 		}
@@ -56,7 +60,7 @@ func parseJSON(body []byte, known fields) (url.Values, error) {
 }
 
 // values are the texts of one member.
-func values(raw json.RawMessage, kind shape) ([]string, error) {
+func (b body) values(raw json.RawMessage, kind shape) ([]string, error) {
 	if strings.HasPrefix(string(raw), "[") {
 		var list []json.RawMessage
 		if json.Unmarshal(raw, &list) != nil || kind != many {
@@ -64,7 +68,7 @@ func values(raw json.RawMessage, kind shape) ([]string, error) {
 		}
 		var out []string
 		for _, item := range list {
-			v, err := scalar(item)
+			v, err := b.scalar(item)
 			if err != nil {
 				return nil, err
 			}
@@ -79,25 +83,27 @@ func values(raw json.RawMessage, kind shape) ([]string, error) {
 		}
 		return []string{text.String()}, nil
 	}
-	v, err := scalar(raw)
+	v, err := b.scalar(raw)
 	return []string{v}, err
 }
 
-func scalar(raw json.RawMessage) (string, error) {
-	switch raw[0] {
-	case 'n':
-		return "", nil
-	case '{', '[':
-		return "", errJSON("a member is nested where a value belongs")
-	case '"':
+// scalar is the text of one value. A number is an integer that every reader takes for the
+// same one: no sign, no exponent, within 53 bits (RFC 8259, 6; B-24).
+func (b body) scalar(raw json.RawMessage) (string, error) {
+	switch {
+	case raw[0] == '"':
 		var s string
 		// Go replaces what is no character by U+FFFD; nobody means to send that one.
 		if json.Unmarshal(raw, &s) != nil || strings.ContainsRune(s, '\uFFFD') {
 			return "", errJSON("a string is not valid")
 		}
 		return s, nil
-	default:
+	case b.tolerant && raw[0] == 'n':
+		return "", nil
+	case b.tolerant && len(raw) <= safeDigits && strings.Trim(string(raw), "0123456789") == "":
 		return string(raw), nil
+	default:
+		return "", errJSON("a member is not a string")
 	}
 }
 

@@ -13,7 +13,7 @@ var aboutToken = withClient(fields{"token": one, "token_type_hint": one})
 
 // revoke serves POST /oauth/revoke (RFC 7009).
 func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
-	if err := readBody(r, aboutToken); err != nil {
+	if err := s.readOAuth(r, aboutToken); err != nil {
 		return err
 	}
 	client, err := s.Clients.Authenticate(r.Context(), r, r.PostForm)

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/sallyport/sallyport/grants"
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/oauth"
@@ -18,6 +19,12 @@ import (
 // Users finds the subject of /userinfo.
 type Users interface {
 	User(ctx context.Context, id string) (identity.User, error)
+}
+
+// Requests says what is read beyond what RFC 6749 has.
+type Requests struct {
+	JSON     bool // at the endpoints of OAuth
+	Tolerant bool // what published samples get wrong (Auth0 MFA API, 1.1)
 }
 
 // Options are what the server works with; all are needed.
@@ -34,6 +41,8 @@ type Options struct {
 	JWKS      func() []byte
 	Kinds     bool // send "type" with each listed authenticator (Q3)
 	Observer  Observer
+	Requests  Requests
+	Statuses  grants.Statuses // of refusals
 	Log       *slog.Logger
 	Now       func() time.Time
 	Random    io.Reader

@@ -9,7 +9,7 @@ import (
 
 // token serves POST /oauth/token.
 func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
-	if err := readBody(r, s.tokenFields); err != nil {
+	if err := s.readOAuth(r, s.tokenFields); err != nil {
 		return err
 	}
 	q := seen(r.Context())

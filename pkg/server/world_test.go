@@ -293,7 +293,7 @@ func newWorld(t *testing.T, issuer string) *world {
 	w.Server = New(Options{
 		URL: issuer, Provider: oauth.NewProvider(clients, grants.NewPassword(o), grants.NewMFA(o)), Clients: clients,
 		Verifier: verifier, Registrar: mfa.NewRegistrar(domain), Issuer: tokens, Users: w,
-		JWKS: newSigner().JWKS, Origins: w, Kinds: true, Observer: w, Random: rand.Reader, Log: slog.New(slog.NewJSONHandler(&w.log, nil)), Now: now,
+		JWKS: newSigner().JWKS, Origins: w, Kinds: true, Requests: Requests{JSON: true, Tolerant: true}, Observer: w, Random: rand.Reader, Log: slog.New(slog.NewJSONHandler(&w.log, nil)), Now: now,
 	})
 	return w
 }
