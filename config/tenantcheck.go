@@ -295,17 +295,24 @@ func (t *Tenant) against(c *Config, r *strict.File) {
 		}
 	}
 	for i, client := range t.Clients {
-		at := fmt.Sprintf("clients[%d]", i)
-		if c.short() && client.alone() {
-			r.Object(at+".mfa", fmt.Sprintf("profile %s takes passwords.min_length %d only where every login has a second factor (SP 800-63B, 3.1.1.2), and here a password can stand alone; say mfa: required, or passwords.min_length: %d",
-				c.Profile, c.Passwords.MinLength, identity.MinLengthAlone))
-		}
-		if tight && slices.ContainsFunc(client.Grants, func(g string) bool { return slices.Contains(passwordGrants, g) }) {
-			r.Object(at+".grants", "profile strict refuses the password grants (RFC 9700, 2.4); remove them, or choose another profile")
-		}
-		if tight && len(client.Origins) > 0 {
-			r.Object(at+".origins", "profile strict refuses calls from browsers; remove them, or choose another profile")
-		}
+		client.against(c, r, fmt.Sprintf("clients[%d]", i))
+	}
+}
+
+// against checks a client against the profile.
+func (c TenantClient) against(g *Config, r *strict.File, at string) {
+	if g.short() && c.alone() {
+		r.Object(at+".mfa", fmt.Sprintf("profile %s takes passwords.min_length %d only where every login has a second factor (SP 800-63B, 3.1.1.2), and here a password can stand alone; say mfa: required, or passwords.min_length: %d",
+			g.Profile, g.Passwords.MinLength, identity.MinLengthAlone))
+	}
+	if g.Profile != Strict {
+		return
+	}
+	if slices.ContainsFunc(c.Grants, func(name string) bool { return slices.Contains(passwordGrants, name) }) {
+		r.Object(at+".grants", "profile strict refuses the password grants (RFC 9700, 2.4); remove them, or choose another profile")
+	}
+	if len(c.Origins) > 0 {
+		r.Object(at+".origins", "profile strict refuses calls from browsers; remove them, or choose another profile")
 	}
 }
 

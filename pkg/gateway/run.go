@@ -20,6 +20,7 @@ const (
 	writeTimeout   = 15 * time.Second
 	idleTimeout    = 2 * time.Minute
 	maxHeaderBytes = 16 << 10
+	maxStreams     = 64 // of one HTTP/2 connection at a time (B-71)
 	stopTimeout    = 10 * time.Second
 	sweepInterval  = time.Minute
 	sealTimeout    = 2 * time.Second        // for the last seals
@@ -81,6 +82,11 @@ func (g *Gateway) begin(l net.Listener, h http.Handler, stop context.CancelCause
 	s := &http.Server{
 		Addr: l.Addr().String(), Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
 		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, MaxReadFrameSize: 16 << 10,
+			MaxReceiveBufferPerStream: 64 << 10, MaxReceiveBufferPerConnection: 256 << 10,
+			SendPingTimeout: readTimeout, PingTimeout: readTimeout, WriteByteTimeout: writeTimeout,
+		},
 		ErrorLog: slog.NewLogLogger(g.Log.Handler(), slog.LevelWarn),
 	}
 	go func() {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"mime"
@@ -120,7 +121,8 @@ func readAll(r *http.Request) ([]byte, error) {
 	switch {
 	case errors.As(err, &tooLarge):
 		return nil, fault.BodyTooLarge
-	case errors.Is(err, os.ErrDeadlineExceeded), r.Context().Err() != nil: // no time is left for the work (B-72)
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(r.Context().Err(), context.DeadlineExceeded):
+		// No time is left for the work (B-72).
 		return nil, fault.BodyTooSlow
 	case err != nil:
 		return nil, fault.Param(fault.BadRequest, "The body ended early.")

@@ -26,7 +26,19 @@ const (
 )
 
 // Handler is the whole map, as web pages may call it too.
-func (s *Server) Handler() http.Handler { return s.browsers(s.Routes()) }
+func (s *Server) Handler() http.Handler { return lastOfChunks(s.browsers(s.Routes())) }
+
+// lastOfChunks ends a connection of HTTP/1 after a body in chunks. A Content-Length that
+// came along was dropped before anybody here could see it; a proxy that went by that one
+// takes what follows for another request, and this one must not (RFC 9112, 6.1; B-60).
+func lastOfChunks(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
 
 // Routes is the whole map. Paths are compared as they were sent: a cleaned one would
 // be answered with a redirect, and the client would send its credentials again (B-74).
