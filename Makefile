@@ -2,9 +2,10 @@
 
 SOURCES := $(wildcard cmd config grants pkg storage docs)
 LINTER  := .ci/bin/golangci-lint
+FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo deps lint fmt test generate clean
+.PHONY: help build demo deps lint fmt test fuzz generate clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +28,9 @@ fmt: ## Format the code.
 
 test: ## Run everything that CI runs.
 	@.ci/test
+
+fuzz: ## Fuzz every parser, one after another: make fuzz FUZZTIME=60s.
+	@FUZZTIME=$(FUZZTIME) .ci/fuzz
 
 generate: ## Write the pages that are generated: docs/configuration.md.
 	@mkdir -p .ci/bin

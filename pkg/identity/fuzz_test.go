@@ -3,6 +3,9 @@ package identity
 import (
 	"strings"
 	"testing"
+
+	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/secret"
 )
 
 // Whatever an import brings, parsing must not panic, and what is accepted and cheap
@@ -74,6 +77,23 @@ func FuzzNormalize(f *testing.F) {
 		}
 		if again, ok := Normalize(form); !ok || again != form {
 			t.Errorf("%q becomes %q, then %q (%v)", s, form, again, ok)
+		}
+	})
+}
+
+// FuzzPolicy: a password that policy lets pass is long enough, can be hashed, and is on no
+// list; what is refused is refused with a reason.
+func FuzzPolicy(f *testing.F) {
+	for _, seed := range []string{"", "password", "correct horse battery staple", "\x00", "\xff", "aaaaaaaaaaaaaaaa", strings.Repeat("é", 64), "ＰＡＳＳＷＯＲＤ１２３４５６７"} {
+		f.Add(seed, "alice", 8)
+	}
+	f.Fuzz(func(t *testing.T, password, name string, length int) {
+		p := Policy{MinLength: length}
+		switch err := p.Check(secret.New(password), name); {
+		case err == nil && (len([]rune(password)) < MinLengthWithFactor || strings.ContainsRune(password, 0)):
+			t.Fatalf("%q passes", password)
+		case err != nil && fault.Of(err) != fault.BadPassword:
+			t.Fatalf("%q: %v", password, err)
 		}
 	})
 }

@@ -32,7 +32,7 @@ func (l *ledger) Redeem(_ context.Context, r record.Redemption) (bool, error) {
 }
 
 // robots is a house with clients that sign assertions, and what authenticates them.
-func robots(t *testing.T) (*house, *ledger, *Authenticator) {
+func robots(t testing.TB) (*house, *ledger, *Authenticator) {
 	t.Helper()
 	h, l := newHouse(), &ledger{used: map[record.Redemption]bool{}}
 	keys := json.RawMessage(newSigner().JWKS())
@@ -50,7 +50,7 @@ func robots(t *testing.T) (*house, *ledger, *Authenticator) {
 }
 
 // assertion is a form with an assertion of a client, its claims changed; nil drops one.
-func assertion(t *testing.T, client string, change map[string]any) url.Values {
+func assertion(t testing.TB, client string, change map[string]any) url.Values {
 	t.Helper()
 	claims := map[string]any{"iss": client, "sub": client, "aud": issuerURL, "jti": "1", "iat": noon.Unix(), "exp": noon.Unix() + 120}
 	maps.Copy(claims, change)

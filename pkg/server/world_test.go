@@ -261,7 +261,7 @@ func (w *world) Drain(context.Context, throttle.Bucket) error { return w.down }
 func (w *world) Append(context.Context, audit.Event) error { return w.down }
 
 // newWorld makes a server for an issuer.
-func newWorld(t *testing.T, issuer string) *world {
+func newWorld(t testing.TB, issuer string) *world {
 	t.Helper()
 	ring, err := secret.NewRing(noon)
 	if err != nil {

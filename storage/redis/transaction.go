@@ -78,6 +78,15 @@ func (s *Store) Transaction(ctx context.Context, id string) (mfa.Transaction, er
 	if err != nil {
 		return mfa.Transaction{}, unavailable("transaction", err)
 	}
+	t, err := readTransaction(text, id)
+	if err == nil && t.Expired(s.now()) {
+		return mfa.Transaction{}, fmt.Errorf("redis: transaction: %w", fault.NotFound)
+	}
+	return t, err
+}
+
+// readTransaction reads the value of the key with the id.
+func readTransaction(text []byte, id string) (mfa.Transaction, error) {
 	var value transactionValue
 	if err := json.Unmarshal(text, &value); err != nil {
 		return mfa.Transaction{}, fmt.Errorf("redis: transaction: %w", err)
@@ -85,9 +94,6 @@ func (s *Store) Transaction(ctx context.Context, id string) (mfa.Transaction, er
 	if value.Version != transactionVersion || value.Transaction.ID != id {
 		return mfa.Transaction{}, fmt.Errorf("redis: transaction: a value of version %d, want %d with the id of its key",
 			value.Version, transactionVersion)
-	}
-	if value.Transaction.Expired(s.now()) {
-		return mfa.Transaction{}, fmt.Errorf("redis: transaction: %w", fault.NotFound)
 	}
 	return value.Transaction, nil
 }

@@ -70,3 +70,19 @@ func strictly(t *testing.T, uri, issuer, account, seed string) {
 		t.Errorf("%q: %+v, %v", uri, u, err)
 	}
 }
+
+// FuzzKeyURI: the same of any two names.
+func FuzzKeyURI(f *testing.F) {
+	for _, seed := range [][2]string{{"Example", "mira@example.com"}, {"a:b", "::"}, {"%zz", "a+b"}, {"‮abc", "\x00\n"}, {"", ""}, {"\xff", "/../"}} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, issuer, account string) {
+		o := otp.New(otp.Options{Issuer: func() string { return issuer }, Random: mfatest.Random("FuzzKeyURI")})
+		made, err := o.Enroll(t.Context(), mfa.Enrolling{Account: account})
+		if err != nil {
+			t.Fatal(err)
+		}
+		uri, _ := made.Reply["barcode_uri"].(string)
+		strictly(t, uri, issuer, account, made.Authenticators[0].Secret.Reveal())
+	})
+}
