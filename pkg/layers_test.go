@@ -331,7 +331,7 @@ func depth(h house) []string {
 // rules are all rules by name.
 var rules = map[string]func(house) []string{
 	"layers": layers, "strangers": strangers, "siblings": siblings, "outside": outside, "domain": domain, "depth": depth,
-	"sizes": sizes, "interfaces": interfaces, "comments": comments, "names": names, "init": noInit, "decisions": decided,
+	"sizes": sizes, "interfaces": interfaces, "comments": comments, "names": names, "init": noInit, "decisions": decided, "seeds": seeds,
 }
 
 func TestHouse(t *testing.T) {

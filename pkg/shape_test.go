@@ -3,7 +3,9 @@ package pkg_test
 import (
 	"fmt"
 	"go/ast"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -90,6 +92,24 @@ func noInit(h house) (broken []string) {
 		for _, d := range s.file.Decls {
 			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "init" {
 				broken = append(broken, fmt.Sprintf("%s has an init function: importing a package must do nothing", s.path))
+			}
+		}
+	}
+	return broken
+}
+
+// seeds: a fuzz target keeps what it begins with, and what was once found, where the
+// ordinary tests run it.
+func seeds(h house) (broken []string) {
+	for _, s := range h.files {
+		for _, d := range s.file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || !s.test() || f.Recv != nil || !strings.HasPrefix(f.Name.Name, "Fuzz") {
+				continue
+			}
+			folder := path.Join(s.folder(), "testdata/fuzz", f.Name.Name)
+			if kept, err := os.ReadDir(filepath.Join("..", folder)); err != nil || len(kept) == 0 {
+				broken = append(broken, fmt.Sprintf("%s: there are no seeds in %s: fuzzing begins with what is known to be hard", s.path, folder))
 			}
 		}
 	}
@@ -265,6 +285,8 @@ func TestRulesBite(t *testing.T) {
 		{"names", files(t, "grants/a.go", `func (t) Verify2FA() {}`), `"2fa"`},
 		{"names", files(t, "grants/a.go", `type Database struct{ GrantTypes []string; data int; Base32 string }`), ""},
 		{"init", files(t, "grants/a.go", `func init() {}`), "importing a package must do nothing"},
+		{"seeds", files(t, "grants/a_test.go", `func FuzzNothing() {}`), "no seeds in grants/testdata/fuzz/FuzzNothing"},
+		{"seeds", files(t, "grants/a_test.go", `func FuzzWish() {}`), ""},
 		{"decisions", house{direct: []string{"example.com/a"}}, "no page in docs/decisions says why"},
 		{"decisions", house{decisions: map[string]string{"0002-dependencies.md": "| `example.com/a` | why |\n"}}, "remove the line"},
 		{"decisions", house{direct: []string{"example.com/a"}, decisions: map[string]string{"0002-dependencies.md": "| `example.com/a` | why |\n"}}, ""},

@@ -133,6 +133,8 @@ func TestWire(t *testing.T) {
 		{"B-72", "2,000 headers", get("/userinfo", host+strings.Repeat("X: xxxxxxxxxxxxxxx\r\n", 2000)), []int{431}},
 		{"B-72", "a path of 64 KiB", get("/"+strings.Repeat("x", 64<<10), host), []int{431}},
 		{"B-74", "a bad escape", get("/mfa/authenticators/%zz", host), []int{400}},
+		{"B-74", "a bar that turns an escaped slash", "DELETE /mfa%2fauthenticators/a|b HTTP/1.1\r\n" + host + "\r\n", []int{404}},
+		{"B-74", "a bar in an id", "DELETE /mfa/authenticators/totp|dev_0 HTTP/1.1\r\n" + host + "\r\n", []int{401}},
 		{"B-74", "no slash", get("userinfo", host), []int{400}},
 		{"B-74", "a NUL", get("/userinfo\x00", host), []int{400}},
 		{"-", "HTTP/0.9", "GET /userinfo\r\n", []int{400}},

@@ -26,7 +26,21 @@ const (
 )
 
 // Handler is the whole map, as web pages may call it too.
-func (s *Server) Handler() http.Handler { return lastOfChunks(s.browsers(s.Routes())) }
+func (s *Server) Handler() http.Handler { return s.asSent(lastOfChunks(s.browsers(s.Routes()))) }
+
+// asSent refuses a path that the router would see otherwise than it was sent: net/url writes
+// one anew that holds characters which belong escaped, and %2f becomes a slash then (B-74).
+// A bar is the one such character that clients may send, in ids.
+func (s *Server) asSent(next http.Handler) http.Handler {
+	nothing := s.serve("none", func(http.ResponseWriter, *http.Request) error { return fault.NotFound })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if sent := r.URL.RawPath; sent != "" && strings.ReplaceAll(sent, "|", "%7C") != r.URL.EscapedPath() {
+			nothing.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
 
 // lastOfChunks ends a connection of HTTP/1 after a body in chunks. A Content-Length that
 // came along was dropped before anybody here could see it; a proxy that went by that one

@@ -59,6 +59,7 @@ func TestPathsAreExact(t *testing.T) {
 		"//oauth/token", "/oauth//token", "/oauth/./token", "/./oauth/token", "/oauth/../oauth/token", "/x/../oauth/token", "/oauth/token/", "/oauth/token//",
 		"/oauth%2ftoken", "/oauth%2Ftoken", "/oauth/tok%65n", "/oauth/token%00", "/oauth/token%20", "/OAuth/token", "/oauth/Token", "/oauth/token;x=1", "/oauth/token.json",
 		"/oauth", "/oauth/", "/", "/mfa", "/mfa/", "/mfa/challenge/", "/MFA/challenge", "/mfa%2fchallenge", "/mfa/authenticators/", "/userinfo/", "/%2e/oauth/token",
+		"/mfa%2fauthenticators/a|b", "/mfa/authenti%63ators/a|b", "/mfa/authenticators/a%2fb|", "/mfa/authenticators/a\"b",
 		"/.well-known/", "/.well-known/oauth-authorization-server/tenant", "/tenant/oauth/token", "/livez", "/readyz", "/debug/pprof/",
 	} {
 		for _, method := range []string{http.MethodPost, http.MethodGet} {
