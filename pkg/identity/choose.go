@@ -24,7 +24,8 @@ const (
 	ContextualPassword = "contextual_password" // the service's or the user's own name
 )
 
-// Lengths of a new password in code points of its NFKC form (N-PW-1, N-PW-2).
+// Lengths of a new password in code points of its NFKC form (N-PW-1, N-PW-2). A sign that
+// this form writes out, up to 18 code points for one, is short all the same.
 const (
 	MinLengthAlone      = 15 // where the password alone may log in
 	MinLengthWithFactor = 8  // where a second factor is certain
@@ -79,7 +80,7 @@ func (p Policy) refusal(password string, words []string) string {
 	length := utf8.RuneCountInString(norm.NFKC.String(password))
 	folded := fold(password)
 	switch {
-	case length < p.minLength():
+	case min(length, utf8.RuneCountInString(password)) < p.minLength():
 		return TooShort
 	case length > MaxLength:
 		return TooLong

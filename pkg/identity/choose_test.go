@@ -37,6 +37,7 @@ func TestChoosing(t *testing.T) {
 		want     string
 	}{
 		{alone, "", identity.TooShort},
+		{alone, "\ufdfa", identity.TooShort},         // one sign, 18 code points written out
 		{alone, "kqzvwpxmtrgbnd", identity.TooShort}, // 14
 		{alone, "kqzvwpxmtrgbndf", ""},               // 15
 		{second, "kqzvwpx", identity.TooShort},       // 7

@@ -3,6 +3,7 @@ package identity
 import (
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/secret"
@@ -90,7 +91,7 @@ func FuzzPolicy(f *testing.F) {
 	f.Fuzz(func(t *testing.T, password, name string, length int) {
 		p := Policy{MinLength: length}
 		switch err := p.Check(secret.New(password), name); {
-		case err == nil && (len([]rune(password)) < MinLengthWithFactor || strings.ContainsRune(password, 0)):
+		case err == nil && (utf8.RuneCountInString(password) < MinLengthWithFactor || strings.ContainsRune(password, 0)):
 			t.Fatalf("%q passes", password)
 		case err != nil && fault.Of(err) != fault.BadPassword:
 			t.Fatalf("%q: %v", password, err)
