@@ -73,7 +73,7 @@ func strictly(t *testing.T, uri, issuer, account, seed string) {
 
 // FuzzKeyURI: the same of any two names.
 func FuzzKeyURI(f *testing.F) {
-	for _, seed := range [][2]string{{"Example", "mira@example.com"}, {"a:b", "::"}, {"%zz", "a+b"}, {"‮abc", "\x00\n"}, {"", ""}, {"\xff", "/../"}} {
+	for _, seed := range [][2]string{{"Example", "mira@example.com"}, {"a:b", "::"}, {"%zz", "a+b"}, {"\u202eabc", "\x00\n"}, {"", ""}, {"\xff", "/../"}} {
 		f.Add(seed[0], seed[1])
 	}
 	f.Fuzz(func(t *testing.T, issuer, account string) {
