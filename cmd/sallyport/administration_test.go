@@ -115,6 +115,7 @@ func TestUsersPassword(t *testing.T) {
 	k := readyDesk(t)
 	list := k.write("blocklist.txt", "a phrase everybody here knows\n")
 	path, _ := k.deps.getenv("SALLYPORT_CONFIG")
+	k.write("tenant.yaml", strings.Replace(deskTenant, "grants: [password, mfa]", "grants: [password, mfa]\n    mfa: required", 1)) // so that 8 are enough
 	k.write("sallyport.yaml", fmt.Sprintf(deskConfig, 1, 2, k.folder)+"passwords:\n  min_length: 8\n  blocklist_file: "+list+"\n")
 	k.want(exitOK, "", "apply", "-f", k.folder+"/tenant.yaml", "--config", path)
 
