@@ -5,10 +5,10 @@ LINTER  := .ci/bin/golangci-lint
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo deps lint fmt test fuzz generate clean
+.PHONY: help build demo deps lint fmt test fuzz requirements generate clean
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build the binary: .ci/bin/sallyport.
 	@mkdir -p .ci/bin
@@ -31,6 +31,9 @@ test: ## Run everything that CI runs.
 
 fuzz: ## Fuzz every parser, one after another: make fuzz FUZZTIME=60s.
 	@FUZZTIME=$(FUZZTIME) .ci/fuzz
+
+requirements: ## Print each requirement with the tests named after it.
+	@.ci/requirements
 
 generate: ## Write the pages that are generated: docs/configuration.md.
 	@mkdir -p .ci/bin

@@ -68,7 +68,7 @@ func TestAssertion(t *testing.T) {
 
 // R25: an assertion is good once, on whatever gateway, also after the state store was
 // lost; and what remembers it is swept.
-func TestAssertionOnce(t *testing.T) {
+func TestR25AssertionOnce(t *testing.T) {
 	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
 		assertion := w.Assertion(t, nil)
 		won := 0

@@ -267,7 +267,7 @@ func TestCatalogueOneTimePassword(t *testing.T) {
 }
 
 // Sections 3.2, 3.6 and check A6: recovery codes.
-func TestCatalogueRecoveryCode(t *testing.T) {
+func TestR10CatalogueRecoveryCode(t *testing.T) {
 	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
 		alice := w.Enroll(t, "alice")
 		shape := regexp.MustCompile(`^[A-Z0-9]{24}$`)

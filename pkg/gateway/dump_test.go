@@ -27,7 +27,7 @@ func collect(t *testing.T) (spans *gatewaytest.Buffer, setting string) {
 
 // I11, R19, N-PW-6, N-LU-3, N-OT-3: neither the stores nor the logs, metrics and traces
 // hold anything that could be used to log in. The gateways of tests log at debug level.
-func TestNothingSecretIsStoredOrShown(t *testing.T) {
+func TestR19NothingSecretIsStoredOrShown(t *testing.T) {
 	spans, tracing := collect(t)
 	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
 		alice := w.Enroll(t, "alice")

@@ -87,7 +87,7 @@ func wishes(w *gatewaytest.World) []wish {
 
 // R1, R2, R3: whatever route and grant a user with a second factor comes by, who has
 // proved only the password gets no token, and who has only the second factor neither.
-func TestNoTokenWithoutTheFactor(t *testing.T) {
+func TestR1NoTokenWithoutTheFactor(t *testing.T) {
 	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
 		alice := w.Enroll(t, "alice")
 		w.Clock.Wind(5 * time.Minute)

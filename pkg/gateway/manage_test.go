@@ -37,7 +37,7 @@ func TestManageAudienceIsNoWayAround(t *testing.T) {
 
 // Section 4 and Q6: somebody who has a factor adds a second one, lists both, removes the
 // first, and at last has none.
-func TestManageAuthenticators(t *testing.T) {
+func TestR6ManageAuthenticators(t *testing.T) {
 	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
 		alice := w.Enroll(t, "alice")
 		manage := func(seed string) string {

@@ -44,7 +44,7 @@ func rows(t *testing.T, r gatewaytest.Reply) []string {
 }
 
 // Sections 4.2 and 4.4: enrolling and listing, from nothing to one active factor.
-func TestAssociateAndList(t *testing.T) {
+func TestR20AssociateAndList(t *testing.T) {
 	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
 		token := ask(t, w, "kiosk", "carol")
 		if got := rows(t, w.Authenticators(t, token)); len(got) != 0 {

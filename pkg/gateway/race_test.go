@@ -24,7 +24,7 @@ func tokens(t *testing.T, w *gatewaytest.World, n int) []string {
 
 // R11, R13, T-4: one time step is accepted once, whatever mfa_tokens and gateways it
 // comes through; also after the state store was emptied.
-func TestOneTimePasswordOnce(t *testing.T) {
+func TestR13OneTimePasswordOnce(t *testing.T) {
 	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
 		alice := w.Enroll(t, "alice")
 		code := w.Code(t, alice.Seed, 0)
@@ -45,7 +45,7 @@ func TestOneTimePasswordOnce(t *testing.T) {
 }
 
 // R10, R11, T-21: a recovery code is used once, and leaves exactly one that replaces it.
-func TestRecoveryCodeOnce(t *testing.T) {
+func TestR11RecoveryCodeOnce(t *testing.T) {
 	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
 		alice := w.Enroll(t, "alice")
 		several := tokens(t, w, 10)

@@ -233,7 +233,7 @@ func form(t *testing.T, path string, client func() []string, pairs ...string) kn
 
 // Blocking a user ends every grant, refresh and introspection of theirs within a second
 // on every node. What was not used up goes on when the block ends.
-func TestBlockedWithinASecond(t *testing.T) {
+func TestR8BlockedWithinASecond(t *testing.T) {
 	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
 		admin := w.Administer(t)
 		blocked := func(user string, passages []passage, blocked bool) {

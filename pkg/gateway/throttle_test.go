@@ -37,7 +37,7 @@ func guesses(t *testing.T, w *gatewaytest.World, token, seed string, n int) (loo
 // A9, R4, R15, R17, N-TH-4: with the password known, as many guesses as two nodes answer
 // are looked at as are configured, and no more: across mfa_tokens, clients, nodes, and a
 // state store that was emptied.
-func TestGuessingWaits(t *testing.T) {
+func TestR4GuessingWaits(t *testing.T) {
 	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
 		alice := w.Enroll(t, "alice")
 		open := func() string { return ask(t, w, "spa", "alice") }
@@ -75,7 +75,7 @@ func TestGuessingWaits(t *testing.T) {
 
 // At most 25 a day, also for who can end each wait; the next day it goes on. The day's
 // count is shared by all factors, and a refresh ends no wait.
-func TestGuessingDaily(t *testing.T) {
+func TestR15GuessingDaily(t *testing.T) {
 	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
 		alice := w.Enroll(t, "alice")
 		looked, session := 0, strong(t, w, "alice", alice.Seed).Text("refresh_token")
@@ -104,7 +104,7 @@ func TestGuessingDaily(t *testing.T) {
 
 // N-TH-1, N-TH-3: the count of an authenticator ends with its own success alone; at the
 // limit it is disabled, until its owner's factors are reset.
-func TestGuessingDisables(t *testing.T) {
+func TestR17GuessingDisables(t *testing.T) {
 	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
 		alice := w.Enroll(t, "alice")
 		recovery := alice.Recovery

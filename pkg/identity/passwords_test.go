@@ -50,7 +50,7 @@ func TestLogin(t *testing.T) {
 }
 
 // Whoever counts hashings, and so whoever measures time, cannot tell why a login failed (R24).
-func TestEveryFailureCostsTheSame(t *testing.T) {
+func TestR24EveryFailureCostsTheSame(t *testing.T) {
 	h := newHouse(t)
 	h.enroll(t, "alice", "a fine long password")
 	h.add("federated", "")

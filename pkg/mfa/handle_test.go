@@ -63,8 +63,8 @@ func TestHandle(t *testing.T) {
 	}
 }
 
-// TestHandleTampered: a token with any byte changed, dropped or added is nobody's.
-func TestHandleTampered(t *testing.T) {
+// TestR23HandleTampered: a token with any byte changed, dropped or added is nobody's.
+func TestR23HandleTampered(t *testing.T) {
 	h := handles(t)
 	token, _ := made(t, h, web, mfatest.Epoch)
 	text := token.Reveal()

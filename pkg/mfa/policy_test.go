@@ -66,7 +66,7 @@ func situations() (all []situation) {
 	return all
 }
 
-func TestPolicy(t *testing.T) {
+func TestR2Policy(t *testing.T) {
 	w := newWorld(t)
 	w.enrolled(mira)
 	subject := map[bool]string{true: mira, false: noah}

@@ -148,9 +148,9 @@ func TestOrderOfChecks(t *testing.T) {
 	w.refused(w.otp(alive(), "wrong"), fault.WrongOTP)
 }
 
-// TestWrongCodeIsCounted, durably, before the answer: to the user and to what it was
+// TestR9WrongCodeIsCounted, durably, before the answer: to the user and to what it was
 // held against, and with its event (R9, R17).
-func TestWrongCodeIsCounted(t *testing.T) {
+func TestR9WrongCodeIsCounted(t *testing.T) {
 	w := newWorld(t)
 	seed, code := w.enrolled(mira)
 	app, codes := w.only(mira, mfa.OTP).ID, w.only(mira, mfa.RecoveryCode).ID
@@ -294,9 +294,9 @@ func TestVerifyInTrouble(t *testing.T) {
 	}
 }
 
-// TestPendingSeedIsNoFactor: who learned the password and associated an app before the
+// TestR21PendingSeedIsNoFactor: who learned the password and associated an app before the
 // user enrolled one cannot log in with it afterwards.
-func TestPendingSeedIsNoFactor(t *testing.T) {
+func TestR21PendingSeedIsNoFactor(t *testing.T) {
 	w := newWorld(t)
 	thief, user := w.password(mira), w.password(mira)
 	stolen, _ := w.associate(thief)

@@ -18,9 +18,9 @@ func proofs(methods ...[]string) []record.Proof {
 	return all
 }
 
-// TestAssurance: two factors of different classes are multi-factor, and nothing less is
+// TestR26Assurance: two factors of different classes are multi-factor, and nothing less is
 // (RFC 8176; R26).
-func TestAssurance(t *testing.T) {
+func TestR26Assurance(t *testing.T) {
 	one := func(m ...string) []string { return m }
 	for _, tt := range []struct {
 		name   string

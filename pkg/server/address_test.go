@@ -9,7 +9,7 @@ import (
 )
 
 // R18: the address is what a trusted proxy saw, never what a client wrote.
-func TestAddress(t *testing.T) {
+func TestR18Address(t *testing.T) {
 	proxies := "10.0.0.0/8 2001:db8:1::/48"
 	for _, c := range []struct {
 		name, trusted, remote string

@@ -65,7 +65,7 @@ func TestVerifyRefusesHeaders(t *testing.T) {
 	}
 }
 
-func TestVerifyRefusesTokens(t *testing.T) {
+func TestR22VerifyRefusesTokens(t *testing.T) {
 	s, store := ready(t)
 	stranger, strangers := ready(t)
 	ec, rs := store.key(t, signer.ES256), store.key(t, signer.RS256)

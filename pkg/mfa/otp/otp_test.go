@@ -97,8 +97,8 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-// TestWindowEdges: a step lasts until the last nanosecond before the next.
-func TestWindowEdges(t *testing.T) {
+// TestR16WindowEdges: a step lasts until the last nanosecond before the next.
+func TestR16WindowEdges(t *testing.T) {
 	clock := &mfatest.Clock{}
 	a := authenticator()
 	f, first := factor(t, clock, 1), code(t, a, clock, 0)
@@ -163,8 +163,8 @@ func TestTwins(t *testing.T) {
 	}
 }
 
-// TestSpellings: a code has one spelling, so that no variant of a used one passes (T-5).
-func TestSpellings(t *testing.T) {
+// TestR14Spellings: a code has one spelling, so that no variant of a used one passes (T-5).
+func TestR14Spellings(t *testing.T) {
 	a, clock := authenticator(), &mfatest.Clock{}
 	for code(t, a, clock, 0)[0] != '0' { // one that a number would lose a digit of
 		clock.Advance(period)
@@ -256,8 +256,8 @@ func TestEnroll(t *testing.T) {
 	}
 }
 
-// TestEnrollWithoutChance: no seed is better than a seed that can be guessed (R29).
-func TestEnrollWithoutChance(t *testing.T) {
+// TestR29EnrollWithoutChance: no seed is better than a seed that can be guessed (R29).
+func TestR29EnrollWithoutChance(t *testing.T) {
 	broken := errors.New("no entropy")
 	for _, bytes := range []int{0, 19, 20, 29} {
 		f := otp.New(otp.Options{

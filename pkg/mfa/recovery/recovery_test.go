@@ -180,9 +180,9 @@ func TestUsed(t *testing.T) {
 	}
 }
 
-// TestSpellings: what people make of a code when they copy it is that code, and shares
+// TestR14Spellings: what people make of a code when they copy it is that code, and shares
 // its one life (T-20).
-func TestSpellings(t *testing.T) {
+func TestR14Spellings(t *testing.T) {
 	const code = "0123456789ABCDEFGHJKMNPQ"
 	f := recovery.New(recovery.Options{Live: 1, Random: mfatest.Random(t.Name()), Ring: ring})
 	a := mfa.Authenticator{Type: mfa.RecoveryCode, Codes: []mfa.LookupSecret{{Hash: secret.Hash(secret.New(code))}}}
