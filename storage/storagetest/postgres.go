@@ -21,7 +21,10 @@ import (
 // longer than most tests.
 type cluster struct {
 	programs string // the folder of initdb, postgres, createdb
-	address  string // postgres://user:password@127.0.0.1:port
+	folder   string // where its files are
+	port     int
+	address  string              // postgres://user:password@127.0.0.1:port
+	as       *syscall.Credential // nil: the user of the test
 }
 
 // sharedCluster is the one cluster of this test binary; it ends with it.
@@ -84,6 +87,16 @@ func postgresPrograms() string {
 // startCluster makes a cluster in a temporary folder and starts it. It trades safety
 // in a crash for speed; nothing here has to survive one.
 func startCluster() (*cluster, error) {
+	c, err := newCluster()
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.start(c.folder, "max_connections=300", "synchronous_commit=off", "full_page_writes=off")
+	return c, err
+}
+
+// newCluster makes the files of a cluster.
+func newCluster() (*cluster, error) {
 	as, err := unprivileged()
 	if err != nil {
 		return nil, err
@@ -93,51 +106,61 @@ func startCluster() (*cluster, error) {
 		return nil, err
 	}
 	password := rand.Text()
-	c := &cluster{programs: postgresPrograms(), address: fmt.Sprintf("postgres://sallyport:%s@127.0.0.1:%d", password, port)}
-	folder, err := c.initialize(as, password)
-	if err != nil {
-		return nil, err
-	}
-	args := []string{filepath.Join(c.programs, "postgres"), "-D", filepath.Join(folder, "pg")}
-	for _, setting := range []string{
-		"port=" + strconv.Itoa(port), "listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300",
-		"fsync=off", "synchronous_commit=off", "full_page_writes=off",
-	} {
-		args = append(args, "-c", setting)
-	}
-	p := program{folder: folder, signal: "QUIT", as: as, args: args}
-	_, err = p.start(func(ctx context.Context) error {
-		return c.run(ctx, "pg_isready", "--quiet", "--dbname="+c.url("postgres"))
-	})
-	return c, err
+	c := &cluster{programs: postgresPrograms(), as: as, port: port,
+		address: fmt.Sprintf("postgres://sallyport:%s@127.0.0.1:%d", password, port)}
+	return c, c.initialize(password)
 }
 
-// initialize makes the cluster's files and returns the folder they are in.
-func (c *cluster) initialize(as *syscall.Credential, password string) (string, error) {
+// start starts the server of a cluster; working is the folder that goes with it.
+func (c *cluster) start(working string, settings ...string) (*process, error) {
+	args := []string{filepath.Join(c.programs, "postgres"), "-D", filepath.Join(c.folder, "pg")}
+	for _, setting := range append([]string{
+		"port=" + strconv.Itoa(c.port), "listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off",
+	}, settings...) {
+		args = append(args, "-c", setting)
+	}
+	p := program{folder: working, signal: "QUIT", as: c.as, args: args}
+	return p.start(func(ctx context.Context) error {
+		return c.run(ctx, "pg_isready", "--quiet", "--dbname="+c.url("postgres"))
+	})
+}
+
+// newFolder makes a temporary folder that the server may write to.
+func (c *cluster) newFolder() (string, error) {
 	folder, err := os.MkdirTemp("", "sallyport-postgres-")
+	if err == nil && c.as != nil {
+		err = os.Chown(folder, int(c.as.Uid), int(c.as.Gid))
+	}
 	if err != nil {
 		return "", fmt.Errorf("storagetest: %w", err)
 	}
-	file := filepath.Join(folder, "password")
-	if err := os.WriteFile(file, []byte(password), 0o600); err != nil {
-		return "", fmt.Errorf("storagetest: %w", err)
+	return folder, nil
+}
+
+// initialize makes the cluster's files.
+func (c *cluster) initialize(password string) error {
+	var err error
+	if c.folder, err = c.newFolder(); err != nil {
+		return err
 	}
-	if as != nil {
-		for _, name := range []string{folder, file} {
-			if err := os.Chown(name, int(as.Uid), int(as.Gid)); err != nil {
-				return "", fmt.Errorf("storagetest: %w", err)
-			}
+	file := filepath.Join(c.folder, "password")
+	if err := os.WriteFile(file, []byte(password), 0o600); err != nil {
+		return fmt.Errorf("storagetest: %w", err)
+	}
+	if c.as != nil {
+		if err := os.Chown(file, int(c.as.Uid), int(c.as.Gid)); err != nil {
+			return fmt.Errorf("storagetest: %w", err)
 		}
 	}
-	cmd := exec.Command(filepath.Join(c.programs, "initdb"), "--pgdata="+filepath.Join(folder, "pg"),
+	cmd := exec.Command(filepath.Join(c.programs, "initdb"), "--pgdata="+filepath.Join(c.folder, "pg"),
 		"--username=sallyport", "--pwfile="+file, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync")
-	cmd.Dir = folder
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+	cmd.Dir = c.folder
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.as}
 	if out, err := cmd.CombinedOutput(); err != nil {
-		_ = os.RemoveAll(folder)
-		return "", fmt.Errorf("storagetest: initdb: %w\n%s", err, out)
+		_ = os.RemoveAll(c.folder)
+		return fmt.Errorf("storagetest: initdb: %w\n%s", err, out)
 	}
-	return folder, nil
+	return nil
 }
 
 // unprivileged is the user PostgreSQL runs as when the test runs as root, whom it

@@ -6,7 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -16,16 +20,18 @@ const readyWithin = 30 * time.Second
 
 // watch runs a server ("$@") until it ends or until standard input does, which is a
 // pipe from the test binary: the kernel closes it even when the binary panics, times
-// out or is killed. Then the server gets the signal and its folder goes. The shell
-// itself writes nothing: who would read it is gone by then.
+// out or is killed. Then the server gets the signal, also when it is frozen, and its
+// folder goes. The shell itself writes nothing but the server's process id: who would
+// read more is gone by then.
 const watch = `
 folder=$1 signal=$2
 shift 2
 exec 3<&0
 "$@" 3<&- &
 server=$!
+echo "$server" >"$folder/server.pid"
 exec >/dev/null 2>&1
-{ read -r _ <&3; kill "-$signal" "$server"; } &
+{ read -r _ <&3; kill "-$signal" "$server"; kill -CONT "$server"; } &
 watcher=$!
 wait "$server"
 kill "$watcher"
@@ -42,6 +48,7 @@ type program struct {
 
 // A process is a server that runs.
 type process struct {
+	folder   string
 	lifeline io.Closer
 	done     chan struct{} // closed when the server has ended and its folder is gone
 	output   bytes.Buffer  // read only after done
@@ -55,7 +62,7 @@ func (p program) start(ready func(context.Context) error) (*process, error) {
 	// A group of its own, so that an interrupt at the terminal reaches the test alone.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: p.as}
 	cmd.WaitDelay = 5 * time.Second
-	s := &process{done: make(chan struct{})}
+	s := &process{folder: p.folder, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &s.output, &s.output
 	var err error
 	if s.lifeline, err = cmd.StdinPipe(); err != nil {
@@ -100,4 +107,31 @@ func (s *process) await(ready func(context.Context) error) error {
 func (s *process) stop() {
 	_ = s.lifeline.Close()
 	<-s.done
+}
+
+// signal sends a signal to the server and to the processes it started: each connection to
+// a PostgreSQL has one. The server gets it first, so that it starts no more when it stops.
+func (s *process) signal(sig syscall.Signal) error {
+	text, err := os.ReadFile(filepath.Join(s.folder, "server.pid"))
+	if err != nil {
+		return fmt.Errorf("storagetest: %w", err)
+	}
+	server := strings.TrimSpace(string(text))
+	pid, err := strconv.Atoi(server)
+	if err != nil {
+		return fmt.Errorf("storagetest: %w", err)
+	}
+	if err := syscall.Kill(pid, sig); err != nil {
+		return fmt.Errorf("storagetest: signal the server: %w", err)
+	}
+	children, err := os.ReadFile(filepath.Join("/proc", server, "task", server, "children"))
+	if err != nil {
+		return fmt.Errorf("storagetest: %w", err)
+	}
+	for _, child := range strings.Fields(string(children)) {
+		if pid, err := strconv.Atoi(child); err == nil {
+			_ = syscall.Kill(pid, sig) // it may have ended by itself
+		}
+	}
+	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -87,6 +88,22 @@ func (s *RedisServer) Stop(t testing.TB) {
 	s.end()
 }
 
+// Freeze stops the server where it is: it takes connections and answers nothing.
+func (s *RedisServer) Freeze(t testing.TB) {
+	t.Helper()
+	if err := s.running.signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Thaw lets a frozen server go on.
+func (s *RedisServer) Thaw(t testing.TB) {
+	t.Helper()
+	if err := s.running.signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // FlushAll forgets everything the server holds.
 func (s *RedisServer) FlushAll(t testing.TB) {
 	t.Helper()
@@ -94,6 +111,22 @@ func (s *RedisServer) FlushAll(t testing.TB) {
 	defer c.Close() //nolint:errcheck // nothing is left to lose
 	if err := c.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatalf("storagetest: flush: %v", err)
+	}
+}
+
+// Overwrite sets every key that fits the pattern to a value, and keeps its expiry.
+func (s *RedisServer) Overwrite(t testing.TB, pattern, value string) {
+	t.Helper()
+	c := s.client()
+	defer c.Close() //nolint:errcheck // nothing is left to lose
+	keys := c.Scan(t.Context(), 0, pattern, 100).Iterator()
+	for keys.Next(t.Context()) {
+		if err := c.Set(t.Context(), keys.Val(), value, redis.KeepTTL).Err(); err != nil {
+			t.Fatalf("storagetest: overwrite: %v", err)
+		}
+	}
+	if err := keys.Err(); err != nil {
+		t.Fatalf("storagetest: overwrite: %v", err)
 	}
 }
 
