@@ -12,11 +12,12 @@ import (
 )
 
 const (
-	// transactTimeout bounds a transaction, the wait for its connection included.
-	transactTimeout = 10 * time.Second
+	// transactTimeout bounds a transaction, the wait for its connection included: also one
+	// that must outlast its request, whose answer waits for it (I7).
+	transactTimeout = 4 * time.Second
 	// transactGrace is how long a transaction may go on after the request that wanted it
 	// is over: enough to finish, not enough to leave the answer waiting.
-	transactGrace = time.Second
+	transactGrace = 500 * time.Millisecond
 )
 
 // transact runs f in a transaction. Once begun it goes on even if the request that
