@@ -5,7 +5,7 @@ LINTER  := .ci/bin/golangci-lint
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo deps lint fmt test fuzz requirements generate clean
+.PHONY: help build demo deps lint fmt test fuzz faults requirements generate clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ fuzz: ## Fuzz every parser, one after another: make fuzz FUZZTIME=60s.
 
 requirements: ## Print each requirement with the tests named after it.
 	@.ci/requirements
+
+faults: ## Break Redis, PostgreSQL and gateways under logins, and print what was seen.
+	@.ci/faults
 
 generate: ## Write the pages that are generated: docs/configuration.md.
 	@mkdir -p .ci/bin

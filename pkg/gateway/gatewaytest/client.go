@@ -1,6 +1,7 @@
 package gatewaytest
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"maps"
@@ -63,14 +64,23 @@ type Request struct {
 // Do sends a request and reads the answer.
 func (w *World) Do(t testing.TB, r Request) Reply {
 	t.Helper()
+	reply, err := w.Send(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reply
+}
+
+// Send is Do for a gateway that may not answer.
+func (w *World) Send(ctx context.Context, r Request) (Reply, error) {
 	node := w.nodes[int(w.turn.Add(1))%len(w.nodes)]
 	scheme := "http://"
 	if node.secure {
 		scheme = "https://"
 	}
-	req, err := http.NewRequestWithContext(t.Context(), r.Method, scheme+node.public+r.Path, strings.NewReader(r.Body))
+	req, err := http.NewRequestWithContext(ctx, r.Method, scheme+node.public+r.Path, strings.NewReader(r.Body))
 	if err != nil {
-		t.Fatal(err)
+		return Reply{}, err
 	}
 	if r.ContentType != "" {
 		req.Header.Set("Content-Type", r.ContentType)
@@ -80,19 +90,19 @@ func (w *World) Do(t testing.TB, r Request) Reply {
 	}
 	res, err := w.http.Do(req)
 	if err != nil {
-		t.Fatal(err)
+		return Reply{}, err
 	}
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
-		t.Fatal(err)
+		return Reply{}, err
 	}
 	reply := Reply{Status: res.StatusCode, Header: res.Header, Body: string(body)}
 	// What is not JSON leaves both empty, and the test says what it wanted.
 	if json.Unmarshal(body, &reply.JSON) != nil {
 		_ = json.Unmarshal(body, &reply.List)
 	}
-	return reply
+	return reply, nil
 }
 
 // Form posts a form: names and values in turn.

@@ -10,8 +10,11 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -51,7 +54,7 @@ func serve(file string) error {
 		return err
 	}
 	clock := &Clock{now: began}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	g, err := gateway.New(ctx, gateway.Options{
 		Config: c, Tenants: tenants, Now: clock.Now, Random: rand.Reader,
@@ -89,9 +92,12 @@ type node struct {
 	public, management string
 	secure             bool
 
-	in   io.WriteCloser
-	out  *bufio.Scanner
-	stop func() // ends the gateway and waits until it has ended; also when called again
+	in     io.WriteCloser
+	out    *bufio.Scanner
+	cmd    *exec.Cmd
+	killed atomic.Bool   // a test killed it
+	gone   chan struct{} // closed when it was seen to have ended
+	stop   func()        // ends the gateway and waits until it has ended; also when called again
 }
 
 // start starts a gateway; wait waits until it serves.
@@ -115,14 +121,26 @@ func start(t testing.TB, file string, now time.Time, log io.Writer) *node {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	stop := sync.OnceFunc(func() {
+	n := &node{in: in, out: bufio.NewScanner(out), cmd: cmd, gone: make(chan struct{})}
+	n.stop = sync.OnceFunc(func() {
 		_ = in.Close()
-		if err := cmd.Wait(); err != nil {
+		if err := cmd.Wait(); err != nil && !n.killed.Load() {
 			t.Errorf("a gateway ended with %v", err)
 		}
+		close(n.gone)
 	})
-	t.Cleanup(stop)
-	return &node{in: in, out: bufio.NewScanner(out), stop: stop}
+	t.Cleanup(n.stop)
+	return n
+}
+
+// over reports whether the gateway was killed or has been stopped.
+func (n *node) over() bool {
+	select {
+	case <-n.gone:
+		return true
+	default:
+		return n.killed.Load()
+	}
 }
 
 func (n *node) wait(t testing.TB) {

@@ -40,16 +40,18 @@ const Secret = "web-secret-0123456789abcdef0123456789abcdef"
 
 // A Setting is a choice of stores and a number of gateways that share them.
 type Setting struct {
-	Name  string
-	Nodes int
-	open  func(t testing.TB) backends
+	Name   string
+	Nodes  int
+	People []string // users beside those of tenant.yaml, with the same password
+	open   func(t testing.TB) backends
 }
 
 // backends are the stores of one world, and how a test reaches behind the gateways.
 type backends struct {
 	database, redis string
-	dump            func(t testing.TB) string // everything that is stored
-	state           *storagetest.RedisServer  // nil when the state store is in process
+	dump            func(t testing.TB) string   // everything that is stored
+	state           *storagetest.RedisServer    // nil when the state store is in process
+	server          *storagetest.PostgresServer // nil when it is not the world's own
 }
 
 // SQLite is one gateway that needs nothing beside itself.
@@ -68,6 +70,16 @@ func PostgreSQL() Setting {
 		url, redis := storagetest.Postgres(t), storagetest.NewRedis(t)
 		return backends{database: url, redis: redis.URL, state: redis,
 			dump: func(t testing.TB) string { return storagetest.PostgresDump(t, url) + redis.Dump(t) }}
+	}}
+}
+
+// Breakable is two gateways on servers of their own, which a test may stop and freeze;
+// settings are PostgreSQL's.
+func Breakable(settings ...string) Setting {
+	return Setting{Name: "own postgres+redis", Nodes: 2, open: func(t testing.TB) backends {
+		server, redis := storagetest.NewPostgres(t, settings...), storagetest.NewRedis(t)
+		return backends{database: server.URL, redis: redis.URL, state: redis, server: server,
+			dump: func(t testing.TB) string { return storagetest.PostgresDump(t, server.URL) + redis.Dump(t) }}
 	}}
 }
 
@@ -113,10 +125,12 @@ func New(t testing.TB, s Setting, lines ...string) *World {
 		}
 	}
 	t.Cleanup(w.http.CloseIdleConnections)
-	w.file = w.configure(t, lines)
+	w.file = w.configure(t, s.People, lines)
 	w.Clock = newClock(func(now time.Time) {
 		for _, n := range w.nodes {
-			n.set(t, now)
+			if !n.over() {
+				n.set(t, now)
+			}
 		}
 	})
 	w.start(t, s.Nodes)
@@ -221,7 +235,7 @@ func (w *World) Manage() []string {
 }
 
 // configure writes the configuration of the gateways and returns its path.
-func (w *World) configure(t testing.TB, lines []string) string {
+func (w *World) configure(t testing.TB, people, lines []string) string {
 	t.Helper()
 	dir := t.TempDir()
 	ring, err := secret.NewRing(time.Now())
@@ -247,10 +261,14 @@ func (w *World) configure(t testing.TB, lines []string) string {
 			text += setting + "\n"
 		}
 	}
+	users := bytes.Clone(tenant)
+	for _, p := range people {
+		users = fmt.Appendf(users, "  - {id: auth0|%s, username: %s, email: %s@example.test, password: %s}\n", p, p, p, Password)
+	}
 	file := filepath.Join(dir, "sallyport.yaml")
 	for path, content := range map[string][]byte{
 		file:                              []byte(text),
-		filepath.Join(dir, "tenant.yaml"): tenant,
+		filepath.Join(dir, "tenant.yaml"): users,
 	} {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
