@@ -317,15 +317,6 @@ func (c *crowd) wants(t *testing.T, missing []string, when string) {
 // when to come again. It returns how many there were, and the slowest answer.
 func (c *crowd) suffer(t *testing.T, since int) (failed int, slowest time.Duration) {
 	t.Helper()
-	if failed, slowest = c.endure(t, since); slowest > answerWithin {
-		t.Errorf("an answer took %v", slowest)
-	}
-	return failed, slowest
-}
-
-// endure is suffer without its limit.
-func (c *crowd) endure(t *testing.T, since int) (failed int, slowest time.Duration) {
-	t.Helper()
 	for _, x := range c.since(since) {
 		slowest = max(slowest, x.took)
 		if what := unfit(x); what != "" {
@@ -334,6 +325,9 @@ func (c *crowd) endure(t *testing.T, since int) (failed int, slowest time.Durati
 		if x.unknown() {
 			failed++
 		}
+	}
+	if slowest > answerWithin {
+		t.Errorf("an answer took %v", slowest)
 	}
 	return failed, slowest
 }

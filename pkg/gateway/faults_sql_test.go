@@ -100,12 +100,7 @@ func TestFaultX25(t *testing.T) {
 		c.serves(t)
 	}
 	all.Wait()
-	// An attempt has to be counted whatever becomes of its request, so it may wait for a
-	// connection with time of its own, once the request had waited for one.
-	failed, slowest := c.endure(t, mark)
-	if slowest > 2*answerWithin {
-		t.Errorf("an answer took %v", slowest)
-	}
+	failed, slowest := c.suffer(t, mark)
 	f.saw("row locked: %d of %d answers 503, slowest %.1f s", failed, len(c.since(mark)), slowest.Seconds())
 	if err := holder.Rollback(); err != nil {
 		t.Fatal(err)

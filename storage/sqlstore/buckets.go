@@ -40,7 +40,9 @@ func buckets(db *gorm.DB, all []throttle.Bucket) (map[string]time.Time, error) {
 // order of the buckets: that locks them.
 func (s *Store) Fill(ctx context.Context, all []throttle.Bucket, now time.Time, e audit.Event) error {
 	var refused error
-	err := s.transact(context.WithoutCancel(ctx), "count a password attempt", func(tx *gorm.DB) error {
+	ctx, cancel := outlasting(ctx)
+	defer cancel()
+	err := s.transact(ctx, "count a password attempt", func(tx *gorm.DB) error {
 		for _, b := range all {
 			err := tx.Exec(`INSERT INTO password_attempts (bucket, full_until) VALUES (?, ?)
 				ON CONFLICT (bucket) DO UPDATE SET full_until =

@@ -30,7 +30,9 @@ func (userFailuresRow) TableName() string { return "user_failures" }
 // hanging up must not buy free attempts.
 func (s *Store) Attempt(ctx context.Context, a throttle.Attempt, l throttle.Limits) error {
 	var refused error
-	err := s.transact(context.WithoutCancel(ctx), "let an attempt through", func(tx *gorm.DB) error {
+	ctx, cancel := outlasting(ctx)
+	defer cancel()
+	err := s.transact(ctx, "let an attempt through", func(tx *gorm.DB) error {
 		// The lock makes attempts of a user follow one another, and keeps the order in which
 		// rows are taken that of an issuance.
 		if _, err := lockUser(tx, a.Subject, fault.NotFound); err != nil && !errors.Is(err, fault.NotFound) {

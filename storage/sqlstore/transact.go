@@ -40,6 +40,16 @@ func (s *Store) transact(ctx context.Context, operation string, f func(tx *gorm.
 	return err
 }
 
+// outlasting is a context for what must be done also for a request that was given up. Its
+// time is still the request's: whoever waits for the answer waits for this (I7).
+func outlasting(ctx context.Context) (context.Context, context.CancelFunc) {
+	d, ok := ctx.Deadline()
+	if !ok {
+		d = time.Now().Add(transactTimeout)
+	}
+	return context.WithDeadline(context.WithoutCancel(ctx), d)
+}
+
 // administer runs a change of what nodes keep in memory: one after the other, with
 // the event and a new revision in the same transaction. When f reports that nothing
 // changed, nothing is written.
