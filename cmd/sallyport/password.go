@@ -104,7 +104,7 @@ func (d deps) setPassword(ctx context.Context, db database, id string, chosen bo
 	if err != nil {
 		return err
 	}
-	e := d.event(audit.UserChanged, "users set-password", "password set")
+	e := d.event(audit.PasswordChanged, "users set-password", "password set")
 	e.Subject = id
 	if err := db.SetPassword(ctx, id, hash, e); err != nil {
 		return err

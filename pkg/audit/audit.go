@@ -27,6 +27,9 @@ const (
 	PasswordRefused Type = "password.refused"
 	FactorDemanded  Type = "factor.demanded" // the first factor held, mfa_required was answered
 	FactorRefused   Type = "factor.refused"
+	Confirmed       Type = "authenticator.confirmed" // a new one is active
+	CodeUsed        Type = "recovery_code.used"
+	PasswordChanged Type = "password.changed"
 	Disabled        Type = "authenticator.disabled" // by too many wrong proofs
 	Associated      Type = "authenticator.associated"
 	Removed         Type = "authenticator.removed"

@@ -16,17 +16,18 @@ import (
 
 func consumeTests() map[string]func(*testing.T, *databaseSuite) {
 	return map[string]func(*testing.T, *databaseSuite){
-		"50 redeem one handle":           raceRedemption,
-		"50 use one step":                raceStep,
-		"50 use one recovery code":       raceCode,
-		"50 confirm from two handles":    raceConfirmation,
-		"no factor, no longer":           noFactorAnyMore,
-		"steps only go up":               stepsGoUp,
-		"a step needs its authenticator": stepNeedsAuthenticator,
-		"a code needs its authenticator": codeNeedsAuthenticator,
-		"a disabled one cannot be used":  disabledNotUsed,
-		"a loser spends nothing":         loserSpendsNothing,
-		"50 redeem one thing alone":      raceAlone,
+		"what users are told of is on record": usesRecorded,
+		"50 redeem one handle":                raceRedemption,
+		"50 use one step":                     raceStep,
+		"50 use one recovery code":            raceCode,
+		"50 confirm from two handles":         raceConfirmation,
+		"no factor, no longer":                noFactorAnyMore,
+		"steps only go up":                    stepsGoUp,
+		"a step needs its authenticator":      stepNeedsAuthenticator,
+		"a code needs its authenticator":      codeNeedsAuthenticator,
+		"a disabled one cannot be used":       disabledNotUsed,
+		"a loser spends nothing":              loserSpendsNothing,
+		"50 redeem one thing alone":           raceAlone,
 	}
 }
 
@@ -276,5 +277,17 @@ func raceAlone(t *testing.T, s *databaseSuite) {
 	cancel()
 	if won, err := s.a.Redeemer.Redeem(ctx, r); won || fault.Of(err) != fault.Unavailable {
 		t.Errorf("given up: %v, %v", won, err)
+	}
+}
+
+func usesRecorded(t *testing.T, s *databaseSuite) {
+	s.associate(t, s.pending("totp|a", alice, "h"))
+	s.issue(t, s.issuance(alice, "confirmed", record.Confirmation{Authenticator: "totp|a", Handle: "h", First: true}))
+	s.enroll(t, bob, "totp|b", "code-1")
+	confirmed := s.events(t, audit.Confirmed)
+	s.issue(t, s.issuance(bob, "recovered", record.CodeUse{Authenticator: "codes of totp|b", Hash: "code-1"}))
+	s.refuse(t, s.issuance(bob, "again", record.CodeUse{Authenticator: "codes of totp|b", Hash: "code-1"}), fault.UsedRecoveryCode)
+	if used := s.events(t, audit.CodeUsed); used != 1 || confirmed < 1 {
+		t.Errorf("%d confirmations and %d used codes on record", confirmed, used)
 	}
 }

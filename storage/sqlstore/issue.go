@@ -8,6 +8,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/record"
 )
@@ -32,8 +33,31 @@ func (s *Store) Issue(ctx context.Context, i record.Issuance) error {
 				return err
 			}
 		}
+		if err := s.recordUses(tx, i); err != nil {
+			return err
+		}
 		return s.record(tx, i.Event)
 	})
+}
+
+// recordUses records what a user is to be told of (R32): a new authenticator, and a
+// recovery code that is used up.
+func (s *Store) recordUses(tx *gorm.DB, i record.Issuance) error {
+	for _, c := range i.Consumes {
+		e := i.Event
+		switch c := c.(type) {
+		case record.Confirmation:
+			e.Type, e.Authenticators = audit.Confirmed, []string{c.Authenticator}
+		case record.CodeUse:
+			e.Type, e.Authenticators = audit.CodeUsed, []string{c.Authenticator}
+		default:
+			continue
+		}
+		if err := s.record(tx, e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // consumable fails for what cannot be consumed at all.
