@@ -345,11 +345,11 @@ func setPassword(t *testing.T, w *gatewaytest.World, admin *gateway.Administrati
 // eventually asks until it is so, for ten seconds at most.
 func eventually(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	end := time.After(10 * time.Second)
+	end := time.After(time.Minute)
 	for !so() {
 		select {
 		case <-end:
-			t.Fatalf("after ten seconds it is not so: %s", what)
+			t.Fatalf("after a minute it is not so: %s", what)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

@@ -153,10 +153,15 @@ func TestLoginsBehindAFullGate(t *testing.T) {
 func TestGateIsWatched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen []string
+		var mu sync.Mutex
 		gate := identity.NewGate(1, 1)
 		gate.Watch = func(ctx context.Context, operation string) (context.Context, func(error)) {
 			began := time.Now()
-			return ctx, func(err error) { seen = append(seen, fmt.Sprint(operation, time.Since(began), err != nil)) }
+			return ctx, func(err error) {
+				mu.Lock()
+				defer mu.Unlock()
+				seen = append(seen, fmt.Sprint(operation, time.Since(began), err != nil))
+			}
 		}
 		var done sync.WaitGroup
 		for range 2 {

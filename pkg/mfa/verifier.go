@@ -51,7 +51,9 @@ func (v *Verifier) Begin(ctx context.Context, l Login, d Demand) (Clearance, err
 	if err != nil {
 		return Clearance{}, fault.Because(fault.Unavailable, fmt.Errorf("begin: %w", err))
 	}
-	l.Proofs = live(l.Proofs, all) // tokens tell of no factor that is gone
+	if l.Session != "" {
+		l.Proofs = live(l.Proofs, all) // tokens tell of no factor that is gone
+	}
 	if !d.asks(l, all, v.now()) {
 		return cleared(l, d, Enrolled(all)), nil
 	}
