@@ -102,10 +102,15 @@ func TestUsers(t *testing.T) {
 		t.Errorf("listed %+v", rows)
 	}
 	k.want(exitOK, "", "users", "enable", "auth0|bob")
-	for _, command := range []string{"disable", "enable", "reset-factors", "set-password"} {
+	for _, command := range []string{"disable", "enable", "delete", "reset-factors", "set-password"} {
 		k.says("there is no user nobody", exitFailed, "", "users", command, "nobody")
 	}
-	want := []string{"users add: user.changed auth0|bob", "users disable: user.changed auth0|bob", "users enable: user.changed auth0|bob"}
+	k.says("deleted the user auth0|bob", exitOK, "", "users", "delete", "auth0|bob")
+	if k.accepts("bob", shown(t, out)) {
+		t.Error("a deleted user logs in")
+	}
+	k.says("is never given again", exitFailed, "", "users", "add", "--id", "auth0|bob", "--username", "bob")
+	want := []string{"users add: user.changed auth0|bob", "users disable: user.changed auth0|bob", "users enable: user.changed auth0|bob", "users delete: user.changed auth0|bob"}
 	if got := k.recorded(); !slices.Equal(got, want) {
 		t.Errorf("recorded %q, want %q", got, want)
 	}

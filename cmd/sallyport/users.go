@@ -118,6 +118,9 @@ func (d deps) addUser(ctx context.Context, db database, u identity.User, chosen 
 	if what := param(err); errors.Is(err, fault.BadRequest) && what != "" {
 		return fmt.Errorf("--%s is another user's, or names nobody; `sallyport users list` shows all", what)
 	}
+	if errors.Is(err, fault.SubjectGone) {
+		return fmt.Errorf("%s was deleted, and an id is never given again; take another --id", listing.Visible(u.ID))
+	}
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func LoadRing(path string) (*Ring, error) {
 	}
 	var file ringFile
 	if err := json.Unmarshal(text, &file); err != nil {
-		return nil, fmt.Errorf("%s is not a key ring; `sallyport keys init` writes one", path)
+		return nil, fmt.Errorf("%s is not a key ring; put its copy back, or for a new database write one with `sallyport keys init`", path)
 	}
 	if len(file.Keys) == 0 {
 		return nil, fmt.Errorf("%s holds no key", path)

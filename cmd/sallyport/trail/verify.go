@@ -23,7 +23,7 @@ func (d *Damaged) Error() string {
 		lines = append(lines, fmt.Sprintf("  and %d more", d.report.More))
 	}
 	return strings.Join(append(lines,
-		"Somebody wrote to the database, or it was restored. Copy it before anything else, and compare with",
+		"Somebody wrote to the database, or it was restored, or this is not its key ring. Copy it before anything else, and compare with",
 		"`sallyport audit export` and heads of before; \"A damaged audit\" in docs/operations.md says how to go on."), "\n")
 }
 
