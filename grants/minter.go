@@ -8,7 +8,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/record"
@@ -53,16 +52,5 @@ func (m *Minter) issuance(c mfa.Clearance) (record.Issuance, error) {
 	if _, err := io.ReadFull(m.Random, raw); err != nil {
 		return record.Issuance{}, fmt.Errorf("use up a login: %w", err)
 	}
-	l := c.Login()
-	now := m.Now().UTC().Truncate(time.Millisecond)
-	s := record.Session{ID: base64.RawURLEncoding.EncodeToString(raw), Subject: l.Subject, Client: l.Client,
-		Proofs: l.Proofs, CreatedAt: now}
-	e := audit.Event{At: now, Type: audit.TokensIssued, Success: true, Subject: l.Subject, Client: l.Client,
-		Session: s.ID, Transaction: c.Transaction(), Grant: l.Grant, Address: l.Address}
-	for _, p := range l.Proofs {
-		if p.Authenticator != "" {
-			e.Authenticators = append(e.Authenticators, p.Authenticator)
-		}
-	}
-	return record.Issuance{At: now, Session: s, Consumes: c.Consumes(), Event: e}, nil
+	return c.Issuance(m.Now().UTC().Truncate(time.Millisecond), base64.RawURLEncoding.EncodeToString(raw)), nil
 }

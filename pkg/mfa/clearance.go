@@ -1,6 +1,9 @@
 package mfa
 
 import (
+	"time"
+
+	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/record"
 )
@@ -27,6 +30,24 @@ func (c Clearance) Transaction() string { return c.transaction }
 
 // Consumes is what issuing uses up, to be applied with the tokens or not at all.
 func (c Clearance) Consumes() []record.Consumption { return c.consumes }
+
+// Issuance is what the login uses up and leaves, without any token yet. A login that goes
+// on with no session makes one, under the id.
+func (c Clearance) Issuance(now time.Time, id string) record.Issuance {
+	l := c.login
+	s := record.Session{ID: l.Session, Subject: l.Subject, Client: l.Client, Proofs: l.Proofs}
+	if s.ID == "" {
+		s.ID, s.CreatedAt = id, now
+	}
+	e := audit.Event{At: now, Type: audit.TokensIssued, Success: true, Subject: l.Subject, Client: l.Client,
+		Session: s.ID, Transaction: c.Transaction(), Grant: l.Grant, Address: l.Address}
+	for _, p := range l.Proofs {
+		if p.Authenticator != "" {
+			e.Authenticators = append(e.Authenticators, p.Authenticator)
+		}
+	}
+	return record.Issuance{At: now, Session: s, Consumes: c.consumes, Event: e}
+}
 
 // Reply holds further members of the token answer, a new recovery code for example.
 func (c Clearance) Reply() map[string]any { return c.reply }

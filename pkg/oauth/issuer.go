@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/mfa"
@@ -109,22 +108,10 @@ func (i *Issuer) prepare(ctx context.Context, c mfa.Clearance) (record.Issuance,
 	if !l.Until.IsZero() && l.Until.Before(expires) {
 		expires = l.Until
 	}
-	session := record.Session{ID: l.Session, Subject: l.Subject, Client: l.Client, Proofs: l.Proofs}
-	if session.ID == "" {
-		session.ID, session.CreatedAt = ids[0], now
-	}
-	e := audit.Event{At: now, Type: audit.TokensIssued, Success: true, Subject: l.Subject, Client: l.Client,
-		Session: session.ID, Transaction: c.Transaction(), Grant: l.Grant, Address: l.Address}
-	for _, p := range l.Proofs {
-		if p.Authenticator != "" {
-			e.Authenticators = append(e.Authenticators, p.Authenticator)
-		}
-	}
-	return record.Issuance{
-		At: now, Session: session, Consumes: c.Consumes(), Event: e,
-		Access: record.AccessToken{ID: ids[1], Audience: l.Audience, Scopes: l.Scopes,
-			ExpiresAt: expires, KeyThumbprint: l.KeyThumbprint, Parent: parent(c)},
-	}, nil
+	made := c.Issuance(now, ids[0])
+	made.Access = record.AccessToken{ID: ids[1], Audience: l.Audience, Scopes: l.Scopes,
+		ExpiresAt: expires, KeyThumbprint: l.KeyThumbprint, Parent: parent(c)}
+	return made, nil
 }
 
 // parent is the access token that a login rests on alone, if it does.

@@ -1,4 +1,4 @@
-// Api is an API that asks for a step-up: whoever has a token may read the things, and to
+// Command api is an API that asks for a step-up: whoever has a token may read the things, and to
 // add one takes a second factor that was proved just now.
 //
 // README.md lists the variables it takes, each with SALLYPORT_ before its name.

@@ -1,4 +1,4 @@
-// Client calls an API that asks for more than a password, and goes through the step-up
+// Command client calls an API that asks for more than a password, and goes through the step-up
 // without a browser: it takes the API's challenge to the gateway, proves a second factor
 // there, and calls again.
 //
