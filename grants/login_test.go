@@ -151,7 +151,7 @@ func build(t *testing.T) (*house, *Password, *MFA) {
 	o := Options{Registry: h, Users: h, Issuer: h, Manage: noManage,
 		Passwords: &throttle.Passwords{Store: h, User: 10, Address: 100, Now: now}, URL: issuer, Verifier: mfa.NewVerifier(mfa.Options{
 			Factors: []mfa.Factor{factor("otp")}, Authenticators: h, Transactions: h, Limiter: h, Audit: h,
-			Handles: &mfa.Handles{Ring: ring, Random: rand.Reader}, Lifetime: 10 * time.Minute, Requirements: true,
+			Handles: mfa.Handles(ring, rand.Reader), Lifetime: 10 * time.Minute, Requirements: true,
 			Now: now,
 		})}
 	return h, NewPassword(o), NewMFA(o)

@@ -185,7 +185,7 @@ func (g *Gateway) compose(users identity.Verifier) *server.Server {
 		Limiter:        sql,
 		Limits:         c.Throttle.Limits(),
 		Audit:          sql,
-		Handles:        &mfa.Handles{Ring: g.ring.Ring, Random: g.Random},
+		Handles:        mfa.Handles(g.ring.Ring, g.Random),
 		Lifetime:       c.Lifetimes.MFA.TokenLifetime,
 		Enrolling:      mfa.Window,
 		PasswordProof:  c.Lifetimes.MFA.PasswordProof,

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/handle"
 	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/pkg/throttle"
@@ -23,7 +25,7 @@ type Options struct {
 	Limiter        throttle.Limiter
 	Limits         throttle.Limits
 	Audit          audit.Log
-	Handles        *Handles
+	Handles        *handle.Maker // of mfa_tokens
 	Lifetime       time.Duration // of an mfa_token
 	Enrolling      time.Duration // how long an association waits for its first proof
 	PasswordProof  time.Duration // how old the password's proof may be for the first enrollment
@@ -88,6 +90,11 @@ func (v *Verifier) open(ctx context.Context, l Login, factors []string) (secret.
 		return secret.Text{}, fault.Because(fault.Unavailable, fmt.Errorf("open a transaction: %w", err))
 	}
 	return token, nil
+}
+
+// Handles makes and reads mfa_tokens.
+func Handles(ring *secret.Ring, random io.Reader) *handle.Maker {
+	return &handle.Maker{Kind: "mfa_token", Ring: ring, Random: random}
 }
 
 // Attempt is one try to finish a transaction.
@@ -168,7 +175,7 @@ func (v *Verifier) Verify(ctx context.Context, a Attempt) (Clearance, error) {
 func (v *Verifier) transaction(ctx context.Context, token secret.Text, client string) (Transaction, error) {
 	h, err := v.Handles.Read(token)
 	if err != nil {
-		return Transaction{}, err
+		return Transaction{}, fault.MalformedMFAToken
 	}
 	if !v.now().Before(h.ExpiresAt) {
 		return Transaction{}, fault.MFATokenExpired
@@ -179,7 +186,7 @@ func (v *Verifier) transaction(ctx context.Context, token secret.Text, client st
 	return v.load(ctx, h)
 }
 
-func (o Options) load(ctx context.Context, h Handle) (Transaction, error) {
+func (o Options) load(ctx context.Context, h handle.Handle) (Transaction, error) {
 	t, err := o.Transactions.Transaction(ctx, h.ID)
 	if errors.Is(err, fault.NotFound) {
 		return Transaction{}, fault.MalformedMFAToken

@@ -58,7 +58,7 @@ func newWorld(t testing.TB, changes ...func(*mfa.Options)) *world {
 		Limiter:        w.store,
 		Limits:         throttle.Limits{Free: 100, Daily: 100, Disable: 100},
 		Audit:          w.store,
-		Handles:        &mfa.Handles{Ring: ring, Random: chance},
+		Handles:        mfa.Handles(ring, chance),
 		Lifetime:       10 * time.Minute,
 		Enrolling:      mfa.Window,
 		PasswordProof:  10 * time.Minute,

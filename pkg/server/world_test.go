@@ -279,7 +279,7 @@ func newWorld(t testing.TB, issuer string) *world {
 	now := func() time.Time { return noon }
 	domain := mfa.Options{
 		Factors: []mfa.Factor{code{}}, Authenticators: w, Transactions: w, Limiter: w, Audit: w,
-		Handles:  &mfa.Handles{Ring: ring, Random: rand.Reader},
+		Handles:  mfa.Handles(ring, rand.Reader),
 		Lifetime: 10 * time.Minute, Enrolling: 5 * time.Minute, PasswordProof: 10 * time.Minute, Requirements: true, Now: now,
 	}
 	verifier, clients := mfa.NewVerifier(domain), &oauth.Authenticator{Registry: known{w}}

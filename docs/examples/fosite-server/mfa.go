@@ -43,7 +43,7 @@ func (s *server) addSecondFactor(ctx context.Context, db *sqlstore.Store, ring *
 		},
 		Authenticators: db, Limiter: db, Limits: throttle.Limits{Free: 4, Daily: 25, Disable: 100}, Audit: db,
 		Transactions: memory.New(memory.Options{Now: s.now}),
-		Handles:      &mfa.Handles{Ring: ring, Random: rand.Reader},
+		Handles:      mfa.Handles(ring, rand.Reader),
 		Lifetime:     10 * time.Minute, Enrolling: mfa.Window, Requirements: true, Now: s.now,
 	}
 	s.secondFactor = secondFactor{db, mfa.NewVerifier(o), mfa.NewRegistrar(o)}

@@ -1,4 +1,4 @@
-package mfa_test
+package handle_test
 
 import (
 	"encoding/base64"
@@ -9,45 +9,48 @@ import (
 	"testing/iotest"
 	"time"
 
-	"github.com/sallyport/sallyport/pkg/fault"
-	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/handle"
 	"github.com/sallyport/sallyport/pkg/mfa/mfatest"
 	"github.com/sallyport/sallyport/pkg/secret"
 )
 
-func handles(t testing.TB) *mfa.Handles {
+const web, mobile = "web", "mobile"
+
+var errDown = errors.New("down")
+
+func maker(t testing.TB) *handle.Maker {
 	t.Helper()
 	ring, err := secret.NewRing(mfatest.Epoch)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &mfa.Handles{Ring: ring, Random: mfatest.Random(t.Name())}
+	return &handle.Maker{Kind: "mfa_token", Ring: ring, Random: mfatest.Random(t.Name())}
 }
 
-func made(t testing.TB, h *mfa.Handles, client string, expires time.Time) (secret.Text, mfa.Handle) {
+func made(t testing.TB, h *handle.Maker, client string, expires time.Time) (secret.Text, handle.Handle) {
 	t.Helper()
-	token, handle, err := h.Make(client, expires)
+	token, made, err := h.Make(client, expires)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return token, handle
+	return token, made
 }
 
 func TestHandle(t *testing.T) {
-	h, expires := handles(t), mfatest.Epoch.Add(10*time.Minute+123*time.Millisecond)
-	token, handle := made(t, h, web, expires)
+	h, expires := maker(t), mfatest.Epoch.Add(10*time.Minute+123*time.Millisecond)
+	token, own := made(t, h, web, expires)
 	read, err := h.Read(token)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, got := range map[string]mfa.Handle{"made": handle, "read": read} {
+	for name, got := range map[string]handle.Handle{"made": own, "read": read} {
 		if !got.ExpiresAt.Equal(expires) || got.ExpiresAt.Location() != time.UTC {
 			t.Errorf("%s: expires at %v, want %v", name, got.ExpiresAt, expires)
 		}
 		if !got.For(web) || got.For(mobile) || got.For("") || got.For("WEB") {
 			t.Errorf("%s: it is not the client's alone", name)
 		}
-		if got.ID != handle.ID || !regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(got.ID) {
+		if got.ID != own.ID || !regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(got.ID) {
 			t.Errorf("%s: id %q", name, got.ID)
 		}
 	}
@@ -55,22 +58,22 @@ func TestHandle(t *testing.T) {
 	if !regexp.MustCompile(`^[A-Za-z0-9._*-]+$`).MatchString(text) || len(text) > 200 {
 		t.Errorf("%q has characters that a header or a form would not carry", text)
 	}
-	if strings.Contains(text, handle.ID) || strings.Contains(text, web+".") {
+	if strings.Contains(text, own.ID) || strings.Contains(text, web+".") {
 		t.Error("the token shows what the stores know it by")
 	}
-	if again, other := made(t, h, web, expires); again.Equal(token) || other.ID == handle.ID {
+	if again, other := made(t, h, web, expires); again.Equal(token) || other.ID == own.ID {
 		t.Error("two tokens are the same")
 	}
 }
 
 // TestR23HandleTampered: a token with any byte changed, dropped or added is nobody's.
 func TestR23HandleTampered(t *testing.T) {
-	h := handles(t)
+	h := maker(t)
 	token, _ := made(t, h, web, mfatest.Epoch)
 	text := token.Reveal()
 	malformed := func(name, s string) {
 		t.Helper()
-		if got, err := h.Read(secret.New(s)); !errors.Is(err, fault.MalformedMFAToken) || got.ID != "" {
+		if got, err := h.Read(secret.New(s)); !errors.Is(err, handle.ErrMalformed) || got.ID != "" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -90,9 +93,9 @@ func TestR23HandleTampered(t *testing.T) {
 }
 
 func TestHandleGarbage(t *testing.T) {
-	h := handles(t)
+	h := maker(t)
 	token, _ := made(t, h, web, mfatest.Epoch)
-	foreign, _ := made(t, handles(t), web, mfatest.Epoch)
+	foreign, _ := made(t, maker(t), web, mfatest.Epoch)
 	body, mac, _ := strings.Cut(token.Reveal(), ".")
 	raw, err := base64.RawURLEncoding.DecodeString(body)
 	if err != nil {
@@ -128,15 +131,15 @@ func TestHandleGarbage(t *testing.T) {
 		"a megabyte":         strings.Repeat("a", 1<<20) + "." + mac,
 		"not UTF-8":          "\xff\xfe." + mac,
 	} {
-		if got, err := h.Read(secret.New(text)); fault.Of(err) != fault.MalformedMFAToken || got.ID != "" {
-			t.Errorf("%s: %v, want malformed_mfa_token", name, err)
+		if got, err := h.Read(secret.New(text)); !errors.Is(err, handle.ErrMalformed) || got.ID != "" {
+			t.Errorf("%s: %v, want ErrMalformed", name, err)
 		}
 	}
 }
 
 // TestHandleWithoutChance: no token is better than one that can be guessed.
 func TestHandleWithoutChance(t *testing.T) {
-	h := handles(t)
+	h := maker(t)
 	h.Random = iotest.ErrReader(errDown)
 	if token, _, err := h.Make(web, mfatest.Epoch); !errors.Is(err, errDown) || !token.Empty() {
 		t.Errorf("%v, want the cause and no token", err)
@@ -149,21 +152,21 @@ func TestHandleWithoutChance(t *testing.T) {
 
 // FuzzHandle: of all texts only those that were made can be read.
 func FuzzHandle(f *testing.F) {
-	h := handles(f)
-	token, handle := made(f, h, web, mfatest.Epoch)
+	h := maker(f)
+	token, own := made(f, h, web, mfatest.Epoch)
 	for _, s := range []string{token.Reveal(), token.Reveal()[1:], "a.b.c", "", "eyJhbGciOiJub25lIn0.e30."} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		got, err := h.Read(secret.New(s))
 		if s == token.Reveal() {
-			if err != nil || got.ID != handle.ID {
+			if err != nil || got.ID != own.ID {
 				t.Errorf("the token itself: %v", err)
 			}
 			return
 		}
-		if !errors.Is(err, fault.MalformedMFAToken) {
-			t.Errorf("%q: %v, want malformed_mfa_token", s, err)
+		if !errors.Is(err, handle.ErrMalformed) {
+			t.Errorf("%q: %v, want ErrMalformed", s, err)
 		}
 	})
 }
