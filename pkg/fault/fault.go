@@ -77,6 +77,14 @@ const (
 	UnknownFactor       Kind = "unknown_factor"       // no factor or channel of that name is served
 	NoAuthenticator     Kind = "no_authenticator"     // unknown, inactive or another user's
 	NotRemovable        Kind = "not_removable"        // recovery codes while there is a factor, or any without having proved one
+	MalformedOOBCode    Kind = "malformed_oob_code"
+	OOBCodeExpired      Kind = "oob_code_expired"
+	ForeignOOBCode      Kind = "foreign_oob_code" // of another login than the mfa_token
+	WrongBindingCode    Kind = "wrong_binding_code"
+	Pending             Kind = "pending"   // nobody has answered yet; Details.RetryAfter says when to ask again
+	SlowDown            Kind = "slow_down" // asked too soon; the same, and longer from now on
+	Rejected            Kind = "rejected"  // the person said no
+	TooManyMessages     Kind = "too_many_messages"
 	TooManyFailures     Kind = "too_many_failures"    // wrong ones; Details.RetryAfter says how long no other is looked at
 	TooManyAttempts     Kind = "too_many_attempts"    // passwords, or associations that wait
 )
@@ -142,7 +150,9 @@ func Of(err error) Kind {
 
 // Guess reports whether the failure is a wrong second factor, which counts towards
 // the limits on attempts.
-func (k Kind) Guess() bool { return k == WrongOTP || k == WrongRecoveryCode }
+func (k Kind) Guess() bool {
+	return k == WrongOTP || k == WrongRecoveryCode || k == WrongBindingCode
+}
 
 // Replay reports whether the failure is a right second factor that was used before.
 // The client cannot tell it from a wrong one, but it is no guess.

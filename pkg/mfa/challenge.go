@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
 )
 
@@ -18,6 +19,9 @@ type ChallengeRequest struct {
 	Client        string
 	Allowed       []string // challenge_type, split; empty: any
 	Authenticator string   // authenticator_id; empty: the verifier chooses
+	Binding       record.Binding
+	Address       string // where it came from, and with what (User-Agent)
+	Agent         string
 }
 
 // aliases are factor names that a client may send as challenge_type: one SDK compares
@@ -33,7 +37,11 @@ var preference = []string{"auth0", "sms", "voice", "", "email"}
 
 // Challenge begins to ask for the second factor and returns the members of the answer.
 func (v *Verifier) Challenge(ctx context.Context, r ChallengeRequest) (map[string]any, error) {
-	t, err := v.transaction(ctx, r.Token, r.Client)
+	h, err := v.read(r.Token, r.Client)
+	if err != nil {
+		return nil, err
+	}
+	t, err := v.load(ctx, h)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +65,7 @@ func (v *Verifier) Challenge(ctx context.Context, r ChallengeRequest) (map[strin
 	answer := map[string]any{"challenge_type": string(a.Type)}
 	f, _ := v.factor(a.Type)
 	if c, ok := f.(Challenger); ok {
-		members, err := c.Challenge(ctx, t, a)
+		members, err := c.Challenge(ctx, Asking{Transaction: t, Authenticator: a, Binding: r.Binding, Address: r.Address, Agent: r.Agent})
 		if err != nil {
 			return nil, err
 		}

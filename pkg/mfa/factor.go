@@ -2,6 +2,7 @@ package mfa
 
 import (
 	"context"
+	"time"
 
 	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
@@ -43,7 +44,26 @@ type Challenger interface {
 	Factor
 	// Challenge begins a challenge within a transaction and returns the public members
 	// of the answer beside challenge_type.
-	Challenge(ctx context.Context, t Transaction, a Authenticator) (map[string]any, error)
+	Challenge(ctx context.Context, a Asking) (map[string]any, error)
+}
+
+// Asking is a challenge that shall begin.
+type Asking struct {
+	Transaction   Transaction
+	Authenticator Authenticator
+	Binding       record.Binding // the client's own; empty: whatever the gateway has
+	Address       string         // where it was asked from, and with what (User-Agent)
+	Agent         string
+}
+
+// An Awaited factor is proved by an answer that somebody gives elsewhere, and later.
+type Awaited interface {
+	Factor
+	// Await fails with fault.Pending or fault.SlowDown while the answer is out, and with
+	// fault.Rejected when it was no. Else it names the authenticator that the proof has to
+	// be held against, or none when what the proof is about is gone. It asks the state store
+	// once and nobody else; with wait, it may take so long for an answer to come.
+	Await(ctx context.Context, handle string, p Proof, wait time.Duration) (authenticator string, err error)
 }
 
 // An Enroller is a Factor that a subject can enroll.

@@ -24,6 +24,10 @@ func (v *Verifier) Confirm(ctx context.Context, c Credential, a Attempt) (Cleara
 	if a.Audience != "" && !slices.Contains(c.Audience, a.Audience) {
 		return Clearance{}, fault.Param(fault.BadRequest, "The access token was issued for another audience.")
 	}
+	named, err := a.await(ctx, factor, c.Handle)
+	if err != nil {
+		return Clearance{}, err
+	}
 	now := v.now()
 	all, err := v.Authenticators.Authenticators(ctx, c.Subject, now)
 	if err != nil {
@@ -32,6 +36,9 @@ func (v *Verifier) Confirm(ctx context.Context, c Credential, a Attempt) (Cleara
 	tried := slices.DeleteFunc(slices.Clone(all), func(x Authenticator) bool { return x.Type != a.Type || !x.Pending(c.Handle, now) })
 	if len(tried) == 0 || a.Type == RecoveryCode || Enrolled(all) && !c.strong(all) {
 		return Clearance{}, fault.MalformedMFAToken
+	}
+	if tried, err = only(tried, named); err != nil {
+		return Clearance{}, err
 	}
 	// The new authenticator was proved to be there, which is no authentication: the answer
 	// is neither stronger nor longer good than the token that it was asked for with.

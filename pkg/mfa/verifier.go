@@ -108,6 +108,7 @@ type Attempt struct {
 	Audience string
 	Grant    string
 	Address  string
+	Wait     time.Duration // how long the client waits for an answer that is given elsewhere
 
 	transaction string // the id of what it would finish
 }
@@ -129,13 +130,21 @@ func (a Attempt) proof() Proof {
 // Verify judges a proof of the second factor. A wrong one is counted durably before
 // Verify returns; a right one is used up when the clearance is issued.
 func (v *Verifier) Verify(ctx context.Context, a Attempt) (Clearance, error) {
-	t, err := v.transaction(ctx, a.Token, a.Client)
+	h, err := v.read(a.Token, a.Client)
 	if err != nil {
 		return Clearance{}, err
 	}
 	factor, ok := v.factor(a.Type)
 	if !ok {
 		return Clearance{}, fault.UnknownFactor
+	}
+	named, err := a.await(ctx, factor, h.ID)
+	if err != nil {
+		return Clearance{}, err
+	}
+	t, err := v.load(ctx, h)
+	if err != nil {
+		return Clearance{}, err
 	}
 	if a.Audience != "" && !slices.Contains(t.Login.Audience, a.Audience) {
 		return Clearance{}, fault.Param(fault.BadRequest, "The mfa_token was issued for another audience.")
@@ -149,6 +158,9 @@ func (v *Verifier) Verify(ctx context.Context, a Attempt) (Clearance, error) {
 	}
 	tried, err := candidates(all, t.ID, a.Type, v.now())
 	if err != nil {
+		return Clearance{}, err
+	}
+	if tried, err = only(tried, named); err != nil {
 		return Clearance{}, err
 	}
 	proved, verified, err := try(ctx, factor, tried, a.proof())
@@ -170,20 +182,20 @@ func (v *Verifier) Verify(ctx context.Context, a Attempt) (Clearance, error) {
 	return v.clear(t, a, proved, verified), nil
 }
 
-// transaction returns the live transaction of a token, in the order of checks of the
-// contract (3.4): readable, in its lifetime, this client's, not consumed.
-func (v *Verifier) transaction(ctx context.Context, token secret.Text, client string) (Transaction, error) {
+// read checks a token in the order of the contract (3.4): readable, in its lifetime, this
+// client's. Whether it was consumed the transaction tells.
+func (v *Verifier) read(token secret.Text, client string) (handle.Handle, error) {
 	h, err := v.Handles.Read(token)
-	if err != nil {
-		return Transaction{}, fault.MalformedMFAToken
+	switch {
+	case err != nil:
+		return handle.Handle{}, fault.MalformedMFAToken
+	case !v.now().Before(h.ExpiresAt):
+		return handle.Handle{}, fault.MFATokenExpired
+	case !h.For(client):
+		return handle.Handle{}, fault.ForeignMFAToken
+	default:
+		return h, nil
 	}
-	if !v.now().Before(h.ExpiresAt) {
-		return Transaction{}, fault.MFATokenExpired
-	}
-	if !h.For(client) {
-		return Transaction{}, fault.ForeignMFAToken
-	}
-	return v.load(ctx, h)
 }
 
 func (o Options) load(ctx context.Context, h handle.Handle) (Transaction, error) {
@@ -228,56 +240,6 @@ func (o Options) served(all []Authenticator) []Authenticator {
 		}
 	}
 	return out
-}
-
-// candidates picks the authenticators that a proof of the type may be held against.
-// A pending one counts only for who has no factor yet: its seed alone must never
-// satisfy the login of somebody who has one.
-func candidates(all []Authenticator, handle string, t AuthenticatorType, now time.Time) ([]Authenticator, error) {
-	enrolled := Enrolled(all)
-	var out []Authenticator
-	for _, a := range all {
-		fits := a.Usable()
-		if !enrolled {
-			fits = a.Type != RecoveryCode && a.Pending(handle, now)
-		}
-		if a.Type == t && fits {
-			out = append(out, a)
-		}
-	}
-	switch {
-	case len(out) > 0:
-		return out, nil
-	case !enrolled:
-		return nil, fault.NotEnrolled
-	case t == RecoveryCode:
-		return nil, fault.NoRecoveryCode
-	default:
-		return nil, fault.UnsupportedType
-	}
-}
-
-// try holds a proof against each authenticator. All are tried, so that the answer
-// does not tell by its time which one would have fit.
-func try(ctx context.Context, f Factor, tried []Authenticator, p Proof) (Authenticator, Verified, error) {
-	var proved *Authenticator
-	var verified Verified
-	var refusal error
-	for i, a := range tried {
-		got, err := f.Verify(ctx, a, p)
-		switch {
-		case err == nil && proved == nil:
-			proved, verified = &tried[i], got
-		case err != nil && !fault.Of(err).Guess() && !fault.Of(err).Replay():
-			return Authenticator{}, Verified{}, fmt.Errorf("verify %s: %w", f.Type(), err)
-		case err != nil && (refusal == nil || fault.Of(err).Replay()):
-			refusal = err
-		}
-	}
-	if proved == nil {
-		return Authenticator{}, Verified{}, refusal
-	}
-	return *proved, verified, nil
 }
 
 // lost is what a refusal tells of an answer that was lost, nil if it tells nothing.

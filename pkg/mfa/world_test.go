@@ -263,6 +263,6 @@ func (courier) Verify(context.Context, mfa.Authenticator, mfa.Proof) (mfa.Verifi
 	return mfa.Verified{}, fault.WrongOTP
 }
 
-func (c courier) Challenge(_ context.Context, t mfa.Transaction, a mfa.Authenticator) (map[string]any, error) {
-	return map[string]any{"oob_code": t.ID, "to": a.ID}, c.err
+func (c courier) Challenge(_ context.Context, a mfa.Asking) (map[string]any, error) {
+	return map[string]any{"oob_code": a.Transaction.ID, "to": a.Authenticator.ID}, c.err
 }

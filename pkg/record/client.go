@@ -18,6 +18,17 @@ const (
 	MFAOff      MFAMode = "off"
 )
 
+// Binding says how the answer on a second device is tied to the login that it is about
+// (SP 800-63B, 3.1.3). The plain one is not: whoever taps approves.
+type Binding string
+
+// The bindings. In all but the plain one six digits go from one to the other.
+const (
+	BindingPlain   Binding = "plain"
+	BindingToPage  Binding = "code_to_page"  // the device shows them, the login needs them
+	BindingToPhone Binding = "code_to_phone" // the login shows them, the device's answer needs them
+)
+
 // ManagedBy says who may change a client, an API or a user, so that applying a file
 // never undoes what came in another way.
 type ManagedBy string

@@ -49,6 +49,18 @@ type CodeUse struct {
 // Spent reports a recovery code that was used before.
 func (CodeUse) Spent() fault.Kind { return fault.UsedRecoveryCode }
 
+// Approval uses up an out-of-band challenge that was answered, together with the
+// authenticator's success. A no uses it up as well, at once: whatever the state store
+// remembers later, it was said.
+type Approval struct {
+	Authenticator string
+	Challenge     string // its id
+	ExpiresAt     time.Time
+}
+
+// Spent implements Consumption.
+func (Approval) Spent() fault.Kind { return fault.Rejected }
+
 // InHand lets tokens be issued only while the access token that was sent for them is not
 // revoked. Nothing is used up.
 type InHand struct{ Access string }

@@ -45,6 +45,8 @@ func consuming(c record.Consumption) consumer {
 		return func(tx *gorm.DB, i record.Issuance) (bool, error) { return useStep(tx, i, c) }
 	case record.CodeUse:
 		return func(tx *gorm.DB, i record.Issuance) (bool, error) { return useCode(tx, i, c) }
+	case record.Approval:
+		return func(tx *gorm.DB, i record.Issuance) (bool, error) { return useApproval(tx, i, c) }
 	case record.InHand:
 		return func(tx *gorm.DB, _ record.Issuance) (bool, error) { return unrevoked(tx, c.Access) }
 	case record.NoFactor:
@@ -86,6 +88,20 @@ func (s *Store) Redeem(ctx context.Context, r record.Redemption) (bool, error) {
 func useStep(tx *gorm.DB, i record.Issuance, u record.StepUse) (bool, error) {
 	done := tx.Exec(`UPDATE authenticators SET last_step = ?, failures = 0, last_auth_at = ?
 		WHERE id = ? AND last_step < ? AND `+usable, u.Step, at(i.At), u.Authenticator, u.Step, i.Session.Subject)
+	return done.RowsAffected == 1, done.Error
+}
+
+// challengeKind is that of redemptions of out-of-band challenges.
+const challengeKind = "oob_code"
+
+// useApproval redeems an approved challenge, unless somebody did before, or said no.
+func useApproval(tx *gorm.DB, i record.Issuance, a record.Approval) (bool, error) {
+	first, err := redeem(tx, record.Redemption{Kind: challengeKind, Hash: a.Challenge, ExpiresAt: a.ExpiresAt})
+	if err != nil || !first {
+		return false, err
+	}
+	done := tx.Exec("UPDATE authenticators SET failures = 0, last_auth_at = ? WHERE id = ? AND "+usable,
+		at(i.At), a.Authenticator, i.Session.Subject)
 	return done.RowsAffected == 1, done.Error
 }
 

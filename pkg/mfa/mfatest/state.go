@@ -47,6 +47,13 @@ func (s state) consume(i record.Issuance, c record.Consumption) bool {
 		}
 		a.LastStep = c.Step
 		return true
+	case record.Approval:
+		a := s.used(i, c.Authenticator)
+		if a == nil || s.redeemed["oob_code "+c.Challenge] {
+			return false
+		}
+		s.redeemed["oob_code "+c.Challenge] = true
+		return true
 	case record.CodeUse:
 		return s.useCode(i, c)
 	case record.Confirmation:

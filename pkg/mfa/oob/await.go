@@ -1,0 +1,93 @@
+package oob
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/mfa"
+)
+
+// MaxWait is how long a poll may wait for an answer (RFC 7240, "wait").
+const MaxWait = 30 * time.Second
+
+// Await implements mfa.Awaited. A poll is one step of the store.
+func (f *Factor) Await(ctx context.Context, handle string, p mfa.Proof, wait time.Duration) (string, error) {
+	code, err := f.codes.Read(p["oob_code"])
+	switch {
+	case err != nil:
+		return "", fault.MalformedOOBCode
+	case !f.o.Now().Before(code.ExpiresAt.Add(Window)):
+		return "", fault.OOBCodeExpired
+	case !code.For(handle):
+		return "", fault.ForeignOOBCode
+	}
+	poll := Poll{ID: code.ID}
+	if wait <= 0 {
+		return settle(f.o.Store.Poll(ctx, poll))
+	}
+	return f.wait(ctx, poll, min(wait, MaxWait))
+}
+
+// wait polls, and while the answer is out waits to be woken to look again. It joins before
+// it looks, so that no answer comes in between.
+func (f *Factor) wait(ctx context.Context, poll Poll, wait time.Duration) (string, error) {
+	name := make([]byte, 8)
+	if _, err := io.ReadFull(f.o.Random, name); err != nil {
+		return "", fmt.Errorf("wait for an answer: %w", err)
+	}
+	poll.Waiter = hex.EncodeToString(name)
+	over := time.NewTimer(wait)
+	defer over.Stop()
+	for {
+		woken := f.o.Waiters.join(poll.ID)
+		began := f.o.Now()
+		polled, err := f.o.Store.Poll(ctx, poll)
+		if woken == nil || err != nil || polled.TooSoon || polled.State != Pending || !polled.Waiting {
+			f.o.Waiters.leave(poll.ID, woken)
+			return settle(polled, err)
+		}
+		poll.Woken = true
+		select {
+		case <-woken:
+		case <-over.C:
+			f.o.Waiters.leave(poll.ID, woken)
+			polled.Wait -= f.o.Now().Sub(began)
+			return settle(polled, nil)
+		case <-ctx.Done():
+			f.o.Waiters.leave(poll.ID, woken)
+			return "", fault.Because(fault.Unavailable, fmt.Errorf("wait for an answer: %w", ctx.Err()))
+		}
+	}
+}
+
+// settle is what a poll comes to. What was lost or has been replaced names no
+// authenticator.
+func settle(p Polled, err error) (string, error) {
+	switch {
+	case errors.Is(err, fault.NotFound):
+		return "", nil
+	case err != nil:
+		return "", fault.Because(fault.Unavailable, fmt.Errorf("poll: %w", err))
+	case !p.Answered:
+		return p.Authenticator, nil
+	case p.TooSoon:
+		return "", &fault.Details{Kind: fault.SlowDown, RetryAfter: p.Wait}
+	}
+	switch p.State {
+	case Pending:
+		return "", &fault.Details{Kind: fault.Pending, RetryAfter: max(p.Wait, time.Second)}
+	case Approved:
+		return p.Authenticator, nil
+	case Denied:
+		return "", fault.Rejected
+	case Expired:
+		return "", fault.OOBCodeExpired
+	default:
+		return "", nil
+	}
+}
