@@ -31,6 +31,13 @@ const (
 	CodeUsed        Type = "recovery_code.used"
 	PasswordChanged Type = "password.changed"
 	Disabled        Type = "authenticator.disabled" // by too many wrong proofs
+	Asked           Type = "challenge.sent"     // a second device was asked
+	Approved        Type = "challenge.approved" // and its person said yes
+	Denied          Type = "challenge.denied"
+	Reported        Type = "challenge.reported" // denied, and it was somebody else who logged in
+	AnswerRefused   Type = "answer.refused"     // a device's answer that is late, forged, replayed or about another login
+	DeviceChanged   Type = "device.changed"
+	DeviceGone      Type = "device.unreachable" // its push service knows it no more
 	Associated      Type = "authenticator.associated"
 	Removed         Type = "authenticator.removed"
 	UserChanged     Type = "user.changed"
