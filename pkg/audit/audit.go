@@ -31,8 +31,8 @@ const (
 	CodeUsed        Type = "recovery_code.used"
 	PasswordChanged Type = "password.changed"
 	Disabled        Type = "authenticator.disabled" // by too many wrong proofs
-	Asked           Type = "challenge.sent"     // a second device was asked
-	Approved        Type = "challenge.approved" // and its person said yes
+	Asked           Type = "challenge.sent"         // a second device was asked
+	Approved        Type = "challenge.approved"     // and its person said yes
 	Denied          Type = "challenge.denied"
 	Reported        Type = "challenge.reported" // denied, and it was somebody else who logged in
 	AnswerRefused   Type = "answer.refused"     // a device's answer that is late, forged, replayed or about another login
