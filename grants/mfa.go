@@ -81,7 +81,7 @@ func (m *MFA) judge(ctx context.Context, a mfa.Attempt) (mfa.Clearance, error) {
 // else is missing.
 func (m *MFA) attempt(r request) (mfa.Attempt, error) {
 	f, _ := m.factor(r.grant)
-	a := mfa.Attempt{Client: r.client.ID, Type: f.Type(), Grant: r.grant, Address: r.session.Address, Proof: mfa.Proof{}}
+	a := mfa.Attempt{Client: r.client.ID, Type: f.Type(), Grant: r.grant, Address: r.session.Address, Wait: r.session.Wait, Proof: mfa.Proof{}}
 	token, err := r.take("mfa_token")
 	a.Token = token
 	for i, name := range f.Params() {

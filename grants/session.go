@@ -12,8 +12,9 @@ import (
 // Session carries one token request through fosite's two calls: what the first one
 // cleared, the second one issues. It is never stored.
 type Session struct {
-	Address   string // the end user's address, for the record
-	Forwarded string // the same as the client puts it; empty: it does not
+	Address   string        // the end user's address, for the record
+	Forwarded string        // the same as the client puts it; empty: it does not
+	Wait      time.Duration // how long the client waits for an answer that is given elsewhere
 	clearance mfa.Clearance
 	own       record.OwnAccess // of a client that acts for itself
 }

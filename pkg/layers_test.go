@@ -84,7 +84,7 @@ var rows = []struct {
 	why      string
 }{
 	{0, []string{"pkg/fault", "pkg/secret"}, "the ground stands on the standard library alone"},
-	{1, []string{"pkg/audit", "pkg/signer", "pkg/handle"}, "the record of events, the keys and handles know only faults and secrets"},
+	{1, []string{"pkg/audit", "pkg/signer", "pkg/handle", "pkg/form"}, "the record of events, keys, handles and forms know only faults and secrets"},
 	{2, []string{"pkg/throttle", "pkg/identity", "pkg/record"}, "the domain's ground does not know who builds on it"},
 	{3, []string{"pkg/stepup"}, "whoever guards an API links it, and should not link a gateway"},
 	{3, []string{"pkg/mfa"}, "the heart must be readable, and usable, without transport, database and OAuth library"},

@@ -9,6 +9,23 @@ import (
 	"github.com/sallyport/sallyport/pkg/fault"
 )
 
+// candidates are what the subject of a transaction can prove with a factor of the type; with
+// a name, that one alone.
+func (v *Verifier) candidates(ctx context.Context, t Transaction, of AuthenticatorType, named *string) ([]Authenticator, error) {
+	all, err := v.Authenticators.Authenticators(ctx, t.Login.Subject, v.now())
+	if err != nil {
+		return nil, fault.Because(fault.Unavailable, fmt.Errorf("verify: %w", err))
+	}
+	if t.reset(all) {
+		return nil, fault.MalformedMFAToken
+	}
+	tried, err := candidates(all, t.ID, of, v.now())
+	if err != nil {
+		return nil, err
+	}
+	return only(tried, named)
+}
+
 // candidates picks the authenticators that a proof of the type may be held against.
 // A pending one counts only for who has no factor yet: its seed alone must never
 // satisfy the login of somebody who has one.

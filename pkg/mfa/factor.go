@@ -56,6 +56,9 @@ type Asking struct {
 	Agent         string
 }
 
+// MaxWait bounds how long a client may wait for an answer before it asks again.
+const MaxWait = 30 * time.Second
+
 // An Awaited factor is proved by an answer that somebody gives elsewhere, and later.
 type Awaited interface {
 	Factor

@@ -149,18 +149,8 @@ func (v *Verifier) Verify(ctx context.Context, a Attempt) (Clearance, error) {
 	if a.Audience != "" && !slices.Contains(t.Login.Audience, a.Audience) {
 		return Clearance{}, fault.Param(fault.BadRequest, "The mfa_token was issued for another audience.")
 	}
-	all, err := v.Authenticators.Authenticators(ctx, t.Login.Subject, v.now())
+	tried, err := v.candidates(ctx, t, a.Type, named)
 	if err != nil {
-		return Clearance{}, fault.Because(fault.Unavailable, fmt.Errorf("verify: %w", err))
-	}
-	if t.reset(all) {
-		return Clearance{}, fault.MalformedMFAToken
-	}
-	tried, err := candidates(all, t.ID, a.Type, v.now())
-	if err != nil {
-		return Clearance{}, err
-	}
-	if tried, err = only(tried, named); err != nil {
 		return Clearance{}, err
 	}
 	proved, verified, err := try(ctx, factor, tried, a.proof())

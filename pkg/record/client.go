@@ -55,6 +55,8 @@ type Client struct {
 	TrustedForwarder bool `json:"trusted_forwarder,omitempty"`
 	// RefreshLeeway is how long after its first use a refresh token may be used again.
 	RefreshLeeway time.Duration `json:"refresh_leeway,omitempty"`
+	// Binding is how pushes for its logins are tied to them; empty: as the gateway has it.
+	Binding Binding `json:"push_binding,omitempty"`
 	// Audiences are the APIs the client may have, each with the scopes it may have of
 	// it (none listed: all). A nil map means every API, an empty one none.
 	Audiences map[string][]string `json:"audiences,omitzero"`

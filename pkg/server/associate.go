@@ -4,11 +4,12 @@ import (
 	"net/http"
 
 	"github.com/sallyport/sallyport/grants"
+	"github.com/sallyport/sallyport/pkg/form"
 	"github.com/sallyport/sallyport/pkg/mfa"
 )
 
-var associateFields = withClient(fields{
-	"authenticator_types": many, "oob_channels": many, "phone_number": one, "email": one,
+var associateFields = withClient(form.Fields{
+	"authenticator_types": form.Many, "oob_channels": form.Many, "phone_number": form.One, "email": form.One,
 })
 
 // associate serves POST /mfa/associate.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport/sallyport/pkg/form"
 	"github.com/sallyport/sallyport/pkg/mfa"
 )
 
@@ -33,7 +34,7 @@ func TestBearerOfTheMFAEndpoints(t *testing.T) {
 	w.enroll()
 	token := w.token(t, login(), http.StatusForbidden, "mfa_token")
 	spent := w.token(t, login(), http.StatusForbidden, "mfa_token")
-	w.token(t, form("/oauth/token", "grant_type", "mfa-otp", "client_id", "spa", "mfa_token", spent, "otp", hushCode), http.StatusOK, "access_token")
+	w.token(t, send("/oauth/token", "grant_type", "mfa-otp", "client_id", "spa", "mfa_token", spent, "otp", hushCode), http.StatusOK, "access_token")
 	for _, c := range []struct {
 		name, authorization string
 		status              int
@@ -73,7 +74,7 @@ func TestBearerOfTheMFAEndpoints(t *testing.T) {
 // 1.3.1: the bearer token is enough; client fields that come along must be right.
 func TestClientFieldsBesideABearerToken(t *testing.T) {
 	w := newWorld(t, issuerURL)
-	mine := w.token(t, form("/oauth/token", "grant_type", "password", "client_id", "web", "client_secret", hushSecret,
+	mine := w.token(t, send("/oauth/token", "grant_type", "password", "client_id", "web", "client_secret", hushSecret,
 		"username", "alice", "password", hushPassword), http.StatusForbidden, "mfa_token")
 	for _, c := range []struct {
 		name   string
@@ -92,7 +93,7 @@ func TestClientFieldsBesideABearerToken(t *testing.T) {
 		{"another client", []string{"client_id", "spa"}, 400, "invalid_request"},
 	} {
 		w.authenticators = nil
-		r := form("/mfa/associate", append([]string{"authenticator_types", "otp", "Authorization", "Bearer " + mine}, c.fields...)...)
+		r := send("/mfa/associate", append([]string{"authenticator_types", "otp", "Authorization", "Bearer " + mine}, c.fields...)...)
 		rec, got := w.do(t, r)
 		if rec.Code != c.status || c.code != "" && got["error"] != c.code || (len(w.authenticators) == 1) != (c.status == 200) {
 			t.Errorf("%s: %d %s, %d authenticators", c.name, rec.Code, rec.Body, len(w.authenticators))
@@ -102,7 +103,7 @@ func TestClientFieldsBesideABearerToken(t *testing.T) {
 
 func TestAssociate(t *testing.T) {
 	w := newWorld(t, issuerURL)
-	token := w.token(t, form("/oauth/token", "grant_type", "password", "client_id", "web", "client_secret", hushSecret,
+	token := w.token(t, send("/oauth/token", "grant_type", "password", "client_id", "web", "client_secret", hushSecret,
 		"username", "alice", "password", hushPassword), http.StatusForbidden, "mfa_token")
 	for _, c := range []struct {
 		contentType, body string
@@ -129,7 +130,7 @@ func TestAssociate(t *testing.T) {
 		}
 	}
 	w.enroll()
-	rec, got := w.do(t, form("/mfa/associate", "authenticator_types", "otp", "Authorization", "Bearer "+token))
+	rec, got := w.do(t, send("/mfa/associate", "authenticator_types", "otp", "Authorization", "Bearer "+token))
 	if rec.Code != http.StatusForbidden || got["error"] != "access_denied" || got["error_description"] != "User is already enrolled." {
 		t.Errorf("enrolled: %d %s", rec.Code, rec.Body)
 	}
@@ -139,7 +140,7 @@ func TestChallenge(t *testing.T) {
 	w := newWorld(t, issuerURL)
 	w.enroll()
 	token := w.token(t, login(), http.StatusForbidden, "mfa_token")
-	confidential := w.token(t, form("/oauth/token", "grant_type", "password", "client_id", "web", "client_secret", hushSecret,
+	confidential := w.token(t, send("/oauth/token", "grant_type", "password", "client_id", "web", "client_secret", hushSecret,
 		"username", "alice", "password", hushPassword), http.StatusForbidden, "mfa_token")
 	for _, c := range []struct {
 		name   string
@@ -162,18 +163,18 @@ func TestChallenge(t *testing.T) {
 		{"garbage", []string{"client_id", "spa", "mfa_token", "x"}, 403, "invalid_grant"},
 		{"in the header alone", []string{"client_id", "spa", "Authorization", "Bearer " + token}, 400, "invalid_request"},
 	} {
-		rec, got := w.do(t, form("/mfa/challenge", c.fields...))
+		rec, got := w.do(t, send("/mfa/challenge", c.fields...))
 		if rec.Code != c.status || c.code != "" && got["error"] != c.code || c.status == 200 && !reflect.DeepEqual(got, map[string]any{"challenge_type": "otp"}) {
 			t.Errorf("%s: %d %s", c.name, rec.Code, rec.Body)
 		}
 	}
 	w.authenticators = nil
-	if rec, got := w.do(t, form("/mfa/challenge", "client_id", "spa", "mfa_token", token)); rec.Code != http.StatusForbidden || got["error"] != "invalid_grant" {
+	if rec, got := w.do(t, send("/mfa/challenge", "client_id", "spa", "mfa_token", token)); rec.Code != http.StatusForbidden || got["error"] != "invalid_grant" {
 		t.Errorf("the factors were taken away: %d %s", rec.Code, rec.Body)
 	}
-	fresh := w.token(t, form("/oauth/token", "grant_type", "password", "client_id", "web", "client_secret", hushSecret,
+	fresh := w.token(t, send("/oauth/token", "grant_type", "password", "client_id", "web", "client_secret", hushSecret,
 		"username", "alice", "password", hushPassword), http.StatusForbidden, "mfa_token")
-	rec, got := w.do(t, form("/mfa/challenge", "client_id", "web", "client_secret", hushSecret, "mfa_token", fresh))
+	rec, got := w.do(t, send("/mfa/challenge", "client_id", "web", "client_secret", hushSecret, "mfa_token", fresh))
 	if rec.Code != http.StatusUnauthorized || got["error"] != "association_required" {
 		t.Errorf("not enrolled: %d %s", rec.Code, rec.Body)
 	}
@@ -267,14 +268,14 @@ func TestTokenEndpoint(t *testing.T) {
 		status int
 		code   string
 	}{
-		{"two grant types in one", form("/oauth/token", "grant_type", "password mfa-otp", "client_id", "spa", "username", "alice", "password", hushPassword), 400, "unsupported_grant_type"},
-		{"two grant types", form("/oauth/token", "grant_type", "password", "grant_type", "mfa-otp", "client_id", "spa"), 400, "invalid_request"},
-		{"unknown grant", form("/oauth/token", "grant_type", "urn:x", "client_id", "spa"), 400, "unsupported_grant_type"},
-		{"no grant", form("/oauth/token", "client_id", "spa"), 400, "invalid_request"},
-		{"credentials in the URL", form("/oauth/token?client_id=spa&password="+hushPassword, "grant_type", "password", "username", "alice"), 400, "invalid_request"},
-		{"a body too large", form("/oauth/token", "x", string(make([]byte, bodyLimit))), 413, "invalid_request"},
-		{"wrong password", form("/oauth/token", "grant_type", "password", "client_id", "spa", "username", "alice", "password", "x"), 403, "invalid_grant"},
-		{"unknown client", form("/oauth/token", "grant_type", "password", "client_id", "x", "username", "alice", "password", "x"), 401, "invalid_client"},
+		{"two grant types in one", send("/oauth/token", "grant_type", "password mfa-otp", "client_id", "spa", "username", "alice", "password", hushPassword), 400, "unsupported_grant_type"},
+		{"two grant types", send("/oauth/token", "grant_type", "password", "grant_type", "mfa-otp", "client_id", "spa"), 400, "invalid_request"},
+		{"unknown grant", send("/oauth/token", "grant_type", "urn:x", "client_id", "spa"), 400, "unsupported_grant_type"},
+		{"no grant", send("/oauth/token", "client_id", "spa"), 400, "invalid_request"},
+		{"credentials in the URL", send("/oauth/token?client_id=spa&password="+hushPassword, "grant_type", "password", "username", "alice"), 400, "invalid_request"},
+		{"a body too large", send("/oauth/token", "x", string(make([]byte, form.Limit))), 413, "invalid_request"},
+		{"wrong password", send("/oauth/token", "grant_type", "password", "client_id", "spa", "username", "alice", "password", "x"), 403, "invalid_grant"},
+		{"unknown client", send("/oauth/token", "grant_type", "password", "client_id", "x", "username", "alice", "password", "x"), 401, "invalid_client"},
 		{"bearer is ignored", login("Authorization", "Bearer x"), 403, "mfa_required"},
 		{"wrong basic", login("Authorization", "Basic d2ViOng="), 401, "invalid_client"},
 	} {

@@ -1,76 +1,35 @@
 package server
 
 import (
-	"bytes"
-	"context"
-	"errors"
-	"io"
-	"mime"
 	"net/http"
-	"net/url"
-	"os"
-	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/form"
 )
-
-// The most of a body that is looked at (B-07).
-const (
-	bodyLimit  = 16 << 10
-	fieldLimit = 64
-)
-
-// The types of bodies.
-const (
-	formType = "application/x-www-form-urlencoded"
-	jsonType = "application/json"
-)
-
-// shape says how often a parameter may stand in a request.
-type shape int
-
-const (
-	one    shape = iota // repeated: refused (RFC 6749, 3.2)
-	many                // a list, or a parameter that may be repeated (RFC 8707, 2)
-	object              // a JSON object, handed on as its text; a form carries that text itself
-)
-
-// fields are the parameters that an endpoint knows. All others are ignored, and no
-// handler ever sees them.
-type fields map[string]shape
 
 // proof are the parameters by which a client names and proves itself in a body.
 var proof = []string{"client_id", "client_secret", "client_assertion", "client_assertion_type"}
 
 // withClient adds them.
-func withClient(known fields) fields {
+func withClient(known form.Fields) form.Fields {
 	for _, name := range proof {
-		known[name] = one
+		known[name] = form.One
 	}
 	return known
 }
 
-// A body is what an endpoint reads.
-type body struct {
-	known    fields
-	json     bool // JSON as well as a form
-	tolerant bool // what published samples get wrong (Auth0 MFA API, 1.1)
-}
-
 // readOAuth reads the body of an endpoint of OAuth, where a client proves itself.
-func (s *Server) readOAuth(r *http.Request, known fields) error {
+func (s *Server) readOAuth(r *http.Request, known form.Fields) error {
 	if err := s.basicAlone(r); err != nil {
 		return err
 	}
-	return body{known: known, json: s.Requests.JSON, tolerant: s.Requests.Tolerant}.read(r)
+	return form.Reader{Known: known, JSON: s.Requests.JSON, Tolerant: s.Requests.Tolerant}.Read(r)
 }
 
 // readMFA reads the body of an endpoint of the MFA API, whose language is JSON.
-func (s *Server) readMFA(r *http.Request, known fields) error {
-	return body{known: known, json: true, tolerant: s.Requests.Tolerant}.read(r)
+func (s *Server) readMFA(r *http.Request, known form.Fields) error {
+	return form.Reader{Known: known, JSON: true, Tolerant: s.Requests.Tolerant}.Read(r)
 }
 
 // basicAlone refuses an Authorization header by which no client can prove itself.
@@ -81,120 +40,4 @@ func (s *Server) basicAlone(r *http.Request) error {
 		return nil
 	}
 	return fault.Param(fault.BadRequest, "A client proves itself by Basic, or in the body.")
-}
-
-// read parses the body of a POST, a form or JSON alike, into r.PostForm and r.Form, which
-// fosite then takes as they are. Empty values count as absent (RFC 6749, 3.2).
-func (b body) read(r *http.Request) error {
-	if r.Header.Get("Content-Encoding") != "" {
-		return fault.Param(fault.BadRequest, "Compressed bodies are not read.")
-	}
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return fault.Param(fault.BadRequest, "The query cannot be decoded.")
-	}
-	for name := range query {
-		if _, ok := b.known[name]; ok {
-			// Secrets in a URL end up in logs: RFC 6749, 2.3.1.
-			return fault.Param(fault.BadRequest, "Parameters belong into the body, not into the URL.")
-		}
-	}
-	text, err := readAll(r)
-	if err != nil {
-		return err
-	}
-	form, err := b.parse(r.Header.Values("Content-Type"), text)
-	if err != nil {
-		return err
-	}
-	if err := check(form, b.known); err != nil {
-		return err
-	}
-	r.PostForm, r.Form = form, form
-	return nil
-}
-
-// readAll reads the whole body: a part of one is never looked at (B-65).
-func readAll(r *http.Request) ([]byte, error) {
-	text, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, bodyLimit))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return nil, fault.BodyTooLarge
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(r.Context().Err(), context.DeadlineExceeded):
-		// No time is left for the work (B-72).
-		return nil, fault.BodyTooSlow
-	case err != nil:
-		return nil, fault.Param(fault.BadRequest, "The body ended early.")
-	case !utf8.Valid(text) || bytes.HasPrefix(text, []byte("\ufeff")):
-		return nil, fault.Param(fault.BadRequest, "The body is not UTF-8, or begins with a byte order mark.")
-	}
-	return text, nil
-}
-
-// parse reads the body by its declared type. One that begins with a brace is JSON whatever
-// the header says, if that is tolerated: published samples leave it out (1.1.9).
-func (b body) parse(types []string, text []byte) (url.Values, error) {
-	declared := ""
-	if len(types) > 0 {
-		var params map[string]string
-		var err error
-		declared, params, err = mime.ParseMediaType(types[0])
-		if charset := params["charset"]; err != nil || len(types) > 1 || charset != "" && !strings.EqualFold(charset, "utf-8") {
-			return nil, fault.Param(fault.BadRequest, "The Content-Type is not understood.")
-		}
-	}
-	braced := bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("{")) && declared != "multipart/form-data"
-	switch {
-	case b.json && (declared == jsonType || b.tolerant && braced):
-		return parseJSON(text, b)
-	case declared == formType && !braced:
-		return parseForm(string(text))
-	case b.json:
-		return nil, fault.Param(fault.BadRequest, "Send application/x-www-form-urlencoded or application/json.")
-	default:
-		return nil, fault.Param(fault.BadRequest, "Send application/x-www-form-urlencoded.")
-	}
-}
-
-func parseForm(body string) (url.Values, error) {
-	if strings.Count(body, "&") >= fieldLimit {
-		return nil, fault.Param(fault.BadRequest, "There are too many parameters.")
-	}
-	form, err := url.ParseQuery(body)
-	if err != nil {
-		return nil, fault.Param(fault.BadRequest, "The form cannot be decoded.")
-	}
-	return form, nil
-}
-
-// check drops what is empty or unknown, and refuses what is repeated or holds what no
-// parameter has any use for.
-func check(form url.Values, known fields) error {
-	for name, values := range form {
-		kind, ok := known[name]
-		if ok && kind == one && len(values) > 1 {
-			return fault.Param(fault.BadRequest, "Repeated parameter: "+name)
-		}
-		if ok && slices.ContainsFunc(values, func(v string) bool { return !clean(name, v) }) {
-			return fault.Param(fault.BadRequest, "Bad characters in parameter: "+name)
-		}
-		form[name] = slices.DeleteFunc(values, func(v string) bool { return v == "" })
-		if !ok || len(form[name]) == 0 {
-			delete(form, name)
-		}
-	}
-	return nil
-}
-
-// clean refuses characters that nobody types and that only confuse what reads them
-// next: controls, line separators, marks that turn text around (B-05). A password may
-// hold all but NUL.
-func clean(name, v string) bool {
-	if name == "password" {
-		return utf8.ValidString(v) && !strings.ContainsRune(v, 0)
-	}
-	return utf8.ValidString(v) && !strings.ContainsFunc(v, func(r rune) bool {
-		return unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp)
-	})
 }

@@ -5,11 +5,12 @@ import (
 	"strings"
 
 	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/form"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/secret"
 )
 
-var challengeFields = withClient(fields{"mfa_token": one, "challenge_type": one, "authenticator_id": one})
+var challengeFields = withClient(form.Fields{"mfa_token": form.One, "challenge_type": form.One, "authenticator_id": form.One})
 
 // challenge serves POST /mfa/challenge. The client proves itself as at the token
 // endpoint, or by the mfa_token, which is in the body.
@@ -36,6 +37,7 @@ func (s *Server) challenge(w http.ResponseWriter, r *http.Request) error {
 		Client:        client.ID,
 		Allowed:       allowed,
 		Authenticator: r.PostForm.Get("authenticator_id"),
+		Binding:       client.Binding, Address: s.address(r), Agent: r.UserAgent(),
 	})
 	if err != nil {
 		return err

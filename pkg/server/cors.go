@@ -23,7 +23,7 @@ type Origins interface {
 // the sense of CORS: the gateway looks at no cookie.
 var crossOrigin = cors.Options{
 	AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete, http.MethodOptions},
-	AllowedHeaders: []string{"Authorization", "Content-Type", "Auth0-Client", "DPoP"},
+	AllowedHeaders: []string{"Authorization", "Content-Type", "Auth0-Client", "DPoP", "Prefer"},
 	ExposedHeaders: []string{"DPoP-Nonce", "Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Location"},
 	MaxAge:         600,
 }

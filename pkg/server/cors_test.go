@@ -130,7 +130,7 @@ func TestAnswersToPages(t *testing.T) {
 		rec, _ := w.do(t, r)
 		return rec
 	}
-	refused := func() *http.Request { return form("/oauth/token", "client_id", "nobody", "grant_type", "password") }
+	refused := func() *http.Request { return send("/oauth/token", "client_id", "nobody", "grant_type", "password") }
 	for _, r := range []*http.Request{login(), refused()} {
 		rec := from(r, page)
 		if !allows(t, rec, page) || !strings.Contains(rec.Header().Get("Access-Control-Expose-Headers"), "Retry-After") {

@@ -25,16 +25,23 @@ type endpoint func(http.ResponseWriter, *http.Request) error
 // serve runs an endpoint: with a deadline, with its failure written by the one
 // catalogue, and with one line in the log that holds nothing the client chose.
 func (s *Server) serve(route string, do endpoint) http.Handler {
+	return s.serveAs(route, do, func(w http.ResponseWriter, err error) fault.Kind {
+		return grants.WriteError(w, err, s.Now(), s.Statuses).Kind
+	})
+}
+
+// serveAs is serve with refusals of another shape.
+func (s *Server) serveAs(route string, do endpoint, refuse Refuse) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := s.Now()
 		ctx, q, ended := s.begin(r, route)
-		ctx, cancel := context.WithTimeout(ctx, handlerDeadline)
+		ctx, cancel := context.WithTimeout(context.WithValue(ctx, patientKey{}, ctx), handlerDeadline)
 		defer cancel()
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("X-Request-Id", q.ID)
 		out := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		if err := s.protected(out, r.WithContext(ctx), do); err != nil {
-			q.Kind = grants.WriteError(out, err, s.Now(), s.Statuses).Kind
+			q.Kind = refuse(out, err)
 			if out.status >= http.StatusInternalServerError {
 				s.Log.ErrorContext(ctx, "request failed", slog.String("id", q.ID), slog.String("route", route),
 					slog.String("kind", q.Kind.Error()), slog.Any("cause", err))

@@ -57,7 +57,7 @@ func TestPanicInAGrant(t *testing.T) {
 	w := newWorld(t, issuerURL)
 	w.enroll()
 	token := w.token(t, login(), http.StatusForbidden, "mfa_token")
-	rec, got := w.do(t, form("/oauth/token", "grant_type", "mfa-otp", "client_id", "spa", "mfa_token", token, "otp", "panic"))
+	rec, got := w.do(t, send("/oauth/token", "grant_type", "mfa-otp", "client_id", "spa", "mfa_token", token, "otp", "panic"))
 	if rec.Code != http.StatusInternalServerError || got["error"] != "server_error" {
 		t.Errorf("%d %s", rec.Code, rec.Body)
 	}
@@ -108,13 +108,13 @@ func TestStoreDown(t *testing.T) {
 	w.down = errDown
 	for name, r := range map[string]*http.Request{
 		"password":       login(),
-		"mfa":            form("/oauth/token", "grant_type", "mfa-otp", "client_id", "spa", "mfa_token", token, "otp", hushCode),
-		"challenge":      form("/mfa/challenge", "client_id", "spa", "mfa_token", token),
-		"associate":      form("/mfa/associate", "authenticator_types", "otp", "Authorization", "Bearer "+token),
+		"mfa":            send("/oauth/token", "grant_type", "mfa-otp", "client_id", "spa", "mfa_token", token, "otp", hushCode),
+		"challenge":      send("/mfa/challenge", "client_id", "spa", "mfa_token", token),
+		"associate":      send("/mfa/associate", "authenticator_types", "otp", "Authorization", "Bearer "+token),
 		"authenticators": get("/mfa/authenticators", token),
 		"userinfo":       get("/userinfo", access),
-		"revoke":         form("/oauth/revoke", "client_id", "spa", "token", access),
-		"revoke refresh": form("/oauth/revoke", "client_id", "spa", "token", "a refresh token"),
+		"revoke":         send("/oauth/revoke", "client_id", "spa", "token", access),
+		"revoke refresh": send("/oauth/revoke", "client_id", "spa", "token", "a refresh token"),
 		"introspect":     web("/oauth/introspect", "token", own),
 	} {
 		rec, got := w.do(t, r)
@@ -140,15 +140,15 @@ func TestLogHoldsNoSecret(t *testing.T) {
 	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("web:"+hushSecret))
 	requests := []*http.Request{
 		login("username", hushPassword),
-		form("/oauth/token?password="+hushPassword, "grant_type", "password"),
-		form("/oauth/token/" + hushPassword),
-		form("/oauth/token", "grant_type", hushPassword, "client_id", hushPassword, "client_secret", hushSecret),
-		form("/oauth/token", "grant_type", "password", "username", "alice", "password", hushPassword, "Authorization", basic),
-		form("/mfa/challenge", "client_id", "spa", "mfa_token", token),
-		form("/mfa/associate", "authenticator_types", hushPassword, "Authorization", "Bearer "+token),
-		form("/oauth/token", "grant_type", "mfa-otp", "client_id", "spa", "mfa_token", token, "otp", hushCode+"9"),
-		form("/oauth/token", "grant_type", "mfa-otp", "client_id", "spa", "mfa_token", token, "otp", hushCode),
-		form("/userinfo", "Authorization", "Bearer "+access),
+		send("/oauth/token?password="+hushPassword, "grant_type", "password"),
+		send("/oauth/token/" + hushPassword),
+		send("/oauth/token", "grant_type", hushPassword, "client_id", hushPassword, "client_secret", hushSecret),
+		send("/oauth/token", "grant_type", "password", "username", "alice", "password", hushPassword, "Authorization", basic),
+		send("/mfa/challenge", "client_id", "spa", "mfa_token", token),
+		send("/mfa/associate", "authenticator_types", hushPassword, "Authorization", "Bearer "+token),
+		send("/oauth/token", "grant_type", "mfa-otp", "client_id", "spa", "mfa_token", token, "otp", hushCode+"9"),
+		send("/oauth/token", "grant_type", "mfa-otp", "client_id", "spa", "mfa_token", token, "otp", hushCode),
+		send("/userinfo", "Authorization", "Bearer "+access),
 		httptest.NewRequest(strings.ToUpper("X"+hushPassword), "/oauth/token", nil),
 		httptest.NewRequest("hush-password-of-alice", "/oauth/token", nil),
 	}

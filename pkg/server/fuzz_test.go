@@ -134,7 +134,7 @@ func FuzzOrigin(f *testing.F) {
 	}
 	f.Add(page, "POST", "Content-Type, authorization,,")
 	f.Fuzz(func(t *testing.T, origin, method, headers string) {
-		for _, r := range []*http.Request{preflight("/oauth/token", origin, method, headers), form("/oauth/token", "client_id", "spa")} {
+		for _, r := range []*http.Request{preflight("/oauth/token", origin, method, headers), send("/oauth/token", "client_id", "spa")} {
 			r.Header.Set("Origin", origin)
 			rec := httptest.NewRecorder()
 			w.Handler().ServeHTTP(rec, r)
@@ -154,8 +154,8 @@ func FuzzMFAToken(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, token string) {
 		for _, r := range []*http.Request{
-			form("/oauth/token", "grant_type", "mfa-otp", "client_id", "spa", "mfa_token", token, "otp", hushCode),
-			form("/mfa/challenge", "client_id", "spa", "mfa_token", token),
+			send("/oauth/token", "grant_type", "mfa-otp", "client_id", "spa", "mfa_token", token, "otp", hushCode),
+			send("/mfa/challenge", "client_id", "spa", "mfa_token", token),
 		} {
 			rec := httptest.NewRecorder()
 			w.Handler().ServeHTTP(rec, r)

@@ -4,12 +4,13 @@ import (
 	"net/http"
 
 	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/form"
 	"github.com/sallyport/sallyport/pkg/secret"
 )
 
 // aboutToken are the parameters of a request about one token. The hint says nothing that the
 // token does not show itself.
-var aboutToken = withClient(fields{"token": one, "token_type_hint": one})
+var aboutToken = withClient(form.Fields{"token": form.One, "token_type_hint": form.One})
 
 // revoke serves POST /oauth/revoke (RFC 7009).
 func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {

@@ -4,11 +4,13 @@ import (
 	"encoding/base64"
 	"net/http"
 	"testing"
+
+	"github.com/sallyport/sallyport/pkg/form"
 )
 
 // web adds the confidential client's credentials.
 func web(path string, pairs ...string) *http.Request {
-	return form(path, append(pairs, "client_id", "web", "client_secret", hushSecret)...)
+	return send(path, append(pairs, "client_id", "web", "client_secret", hushSecret)...)
 }
 
 // webToken is an access token of the confidential client, which demands a second factor.
@@ -41,18 +43,18 @@ func TestAboutATokenRefuses(t *testing.T) {
 			status int
 			code   string
 		}{
-			{"nobody", form(path, "token", spa), 401, "invalid_client"},
-			{"unknown", form(path, "token", spa, "client_id", "x"), 401, "invalid_client"},
-			{"disabled", form(path, "token", spa, "client_id", "gone"), 401, "invalid_client"},
-			{"no secret", form(path, "token", spa, "client_id", "web"), 401, "invalid_client"},
-			{"wrong secret", form(path, "token", spa, "client_id", "web", "client_secret", "wrong"), 401, "invalid_client"},
-			{"wrong basic", form(path, "token", spa, "Authorization", basic), 401, "invalid_client"},
-			{"a token for a secret", form(path, "token", spa, "client_id", "web", "Authorization", "Bearer "+spa), 401, "invalid_client"},
+			{"nobody", send(path, "token", spa), 401, "invalid_client"},
+			{"unknown", send(path, "token", spa, "client_id", "x"), 401, "invalid_client"},
+			{"disabled", send(path, "token", spa, "client_id", "gone"), 401, "invalid_client"},
+			{"no secret", send(path, "token", spa, "client_id", "web"), 401, "invalid_client"},
+			{"wrong secret", send(path, "token", spa, "client_id", "web", "client_secret", "wrong"), 401, "invalid_client"},
+			{"wrong basic", send(path, "token", spa, "Authorization", basic), 401, "invalid_client"},
+			{"a token for a secret", send(path, "token", spa, "client_id", "web", "Authorization", "Bearer "+spa), 401, "invalid_client"},
 			{"no token", web(path), 400, "invalid_request"},
 			{"an empty token", web(path, "token", ""), 400, "invalid_request"},
 			{"two tokens", web(path, "token", spa, "token", spa), 400, "invalid_request"},
 			{"a token in the URL", web(path+"?token="+spa, "token_type_hint", "access_token"), 400, "invalid_request"},
-			{"too large", web(path, "token", string(make([]byte, bodyLimit))), 413, "invalid_request"},
+			{"too large", web(path, "token", string(make([]byte, form.Limit))), 413, "invalid_request"},
 		} {
 			rec, got := w.do(t, c.r)
 			if rec.Code != c.status || got["error"] != c.code || got["active"] != nil || rec.Header().Get("WWW-Authenticate") != "" {
@@ -60,7 +62,7 @@ func TestAboutATokenRefuses(t *testing.T) {
 			}
 		}
 	}
-	if rec, got := w.do(t, form("/oauth/introspect", "token", spa, "client_id", "spa")); rec.Code != http.StatusUnauthorized || got["error"] != "invalid_client" {
+	if rec, got := w.do(t, send("/oauth/introspect", "token", spa, "client_id", "spa")); rec.Code != http.StatusUnauthorized || got["error"] != "invalid_client" {
 		t.Errorf("a public client introspects: %d %s", rec.Code, rec.Body)
 	}
 	if len(w.issued) != 1 {
@@ -88,7 +90,7 @@ func TestRevoke(t *testing.T) {
 			w.exactly(t, member+" again", post("/oauth/revoke", body, encoded), "{}\n")
 		}
 	}
-	w.exactly(t, "garbage", form("/oauth/revoke", "client_id", "spa", "token", "x.y.z"), "{}\n")
+	w.exactly(t, "garbage", send("/oauth/revoke", "client_id", "spa", "token", "x.y.z"), "{}\n")
 	w.exactly(t, "a confidential client", web("/oauth/revoke", "token", "x"), "{}\n")
 }
 

@@ -76,6 +76,13 @@ func (s *Server) Routes() *mux.Router {
 	route(prefix+pathJWKS, s.jwks, get...)
 	route(prefix+pathOpenID, s.discovery, get...)
 	route(prefix+pathOAuth, s.discovery, get...)
+	for _, f := range s.Faces {
+		for _, e := range f.Endpoints {
+			r.Path(prefix + e.Path).Methods(e.Method).Handler(s.serveAs(e.Path, func(w http.ResponseWriter, r *http.Request) error {
+				return e.Do(w, r, s.address(r))
+			}, f.Refuse))
+		}
+	}
 	if prefix != "/" {
 		route(s.beforeIssuer(), s.discovery, get...)
 	}
@@ -104,7 +111,7 @@ func (s *Server) beforeIssuer() string { return "/" + pathOAuth + strings.TrimSu
 // allowed lists the methods that the path of a request has.
 func allowed(r *mux.Router, req *http.Request) string {
 	var methods []string
-	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete} {
+	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete} {
 		probe := req.Clone(req.Context())
 		probe.Method = m
 		var match mux.RouteMatch

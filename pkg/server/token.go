@@ -1,10 +1,12 @@
 package server
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
 	"github.com/sallyport/sallyport/grants"
+	"github.com/sallyport/sallyport/pkg/mfa"
 )
 
 // token serves POST /oauth/token.
@@ -17,7 +19,13 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 	if factor, ok := strings.CutPrefix(q.Grant, "mfa-"); ok {
 		q.Step, q.Factor = "verify", s.factorWord([]string{factor})
 	}
-	answer, err := s.Provider.Token(r.Context(), r, &grants.Session{Address: s.address(r), Forwarded: forwarded(r)})
+	session := &grants.Session{Address: s.address(r), Forwarded: forwarded(r)}
+	if session.Wait = preferredWait(r.Header); session.Wait > 0 && q.Factor == string(mfa.OOB) {
+		var cancel context.CancelFunc
+		r, cancel = patient(w, r, session.Wait)
+		defer cancel()
+	}
+	answer, err := s.Provider.Token(r.Context(), r, session)
 	if err != nil {
 		return err
 	}

@@ -320,8 +320,21 @@ func (w *world) do(t *testing.T, r *http.Request) (*httptest.ResponseRecorder, m
 	return rec, members
 }
 
-// form is a POST of name and value pairs; "Authorization" is a header.
-func form(path string, pairs ...string) *http.Request {
+// The types of bodies.
+const (
+	formType = "application/x-www-form-urlencoded"
+	jsonType = "application/json"
+)
+
+// post is a POST of a body.
+func post(target, body, contentType string) *http.Request {
+	r := httptest.NewRequest(http.MethodPost, target, strings.NewReader(body))
+	r.Header.Set("Content-Type", contentType)
+	return r
+}
+
+// send is a POST of name and value pairs; "Authorization" is a header.
+func send(path string, pairs ...string) *http.Request {
 	values, header := url.Values{}, ""
 	for i := 0; i < len(pairs); i += 2 {
 		if pairs[i] == "Authorization" {
@@ -339,7 +352,7 @@ func form(path string, pairs ...string) *http.Request {
 
 // login is a password grant of alice at spa.
 func login(more ...string) *http.Request {
-	return form("/oauth/token", append([]string{"grant_type", "password", "client_id", "spa", "username", "alice", "password", hushPassword}, more...)...)
+	return send("/oauth/token", append([]string{"grant_type", "password", "client_id", "spa", "username", "alice", "password", hushPassword}, more...)...)
 }
 
 // token is the value of a member of the answer to a request that must have the status.

@@ -12,9 +12,6 @@ import (
 	"github.com/sallyport/sallyport/pkg/mfa"
 )
 
-// MaxWait is how long a poll may wait for an answer (RFC 7240, "wait").
-const MaxWait = 30 * time.Second
-
 // Await implements mfa.Awaited. A poll is one step of the store.
 func (f *Factor) Await(ctx context.Context, handle string, p mfa.Proof, wait time.Duration) (string, error) {
 	code, err := f.codes.Read(p["oob_code"])
@@ -30,7 +27,7 @@ func (f *Factor) Await(ctx context.Context, handle string, p mfa.Proof, wait tim
 	if wait <= 0 {
 		return settle(f.o.Store.Poll(ctx, poll))
 	}
-	return f.wait(ctx, poll, min(wait, MaxWait))
+	return f.wait(ctx, poll, min(wait, mfa.MaxWait))
 }
 
 // wait polls, and while the answer is out waits to be woken to look again. It joins before

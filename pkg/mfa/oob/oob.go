@@ -183,6 +183,7 @@ func (f *Factor) Challenge(ctx context.Context, a mfa.Asking) (map[string]any, e
 	}
 	answer := f.members(c, code)
 	switch c.Binding {
+	case record.BindingPlain:
 	case record.BindingToPage:
 		answer["binding_method"] = "prompt"
 	case record.BindingToPhone:
@@ -213,7 +214,7 @@ func (f *Factor) digits(c *Challenge) (secret.Text, error) {
 // codePurpose is what codes are sealed for.
 const codePurpose = "binding-code"
 
-// Code opens the code of a challenge.
+// OpenCode opens the code of a challenge.
 func (c Challenge) OpenCode(ring *secret.Ring) (secret.Text, error) {
 	code, err := ring.Open(codePurpose, c.ID, c.Code)
 	if err != nil {

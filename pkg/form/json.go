@@ -1,4 +1,4 @@
-package server
+package form
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ const safeDigits = 15
 // parseJSON reads one JSON object into form values: strings as their text, an array of
 // them as a repeated parameter; if that is tolerated, integers as their text and null as
 // absent.
-func parseJSON(text []byte, b body) (url.Values, error) {
+func parseJSON(text []byte, b Reader) (url.Values, error) {
 	if !shallow(text) {
 		return nil, errJSON("nested too deep")
 	}
@@ -44,7 +44,7 @@ func parseJSON(text []byte, b body) (url.Values, error) {
 			return nil, errJSON("too many members")
 		}
 		seen[member] = true
-		if kind, ok := b.known[member]; ok {
+		if kind, ok := b.Known[member]; ok {
 			if form[member], err = b.values(raw, kind); err != nil {
 				return nil, err
 			}
@@ -60,10 +60,10 @@ func parseJSON(text []byte, b body) (url.Values, error) {
 }
 
 // values are the texts of one member.
-func (b body) values(raw json.RawMessage, kind shape) ([]string, error) {
+func (b Reader) values(raw json.RawMessage, kind Shape) ([]string, error) {
 	if strings.HasPrefix(string(raw), "[") {
 		var list []json.RawMessage
-		if json.Unmarshal(raw, &list) != nil || kind != many {
+		if json.Unmarshal(raw, &list) != nil || kind != Many {
 			return nil, errJSON("a list stands where a value belongs")
 		}
 		var out []string
@@ -76,7 +76,7 @@ func (b body) values(raw json.RawMessage, kind shape) ([]string, error) {
 		}
 		return out, nil
 	}
-	if kind == object && raw[0] == '{' {
+	if kind == Object && raw[0] == '{' {
 		var text bytes.Buffer
 		if json.Compact(&text, raw) != nil {
 			return nil, errJSON("a member is not valid")
@@ -89,7 +89,7 @@ func (b body) values(raw json.RawMessage, kind shape) ([]string, error) {
 
 // scalar is the text of one value. A number is an integer that every reader takes for the
 // same one: no sign, no exponent, within 53 bits (RFC 8259, 6; B-24).
-func (b body) scalar(raw json.RawMessage) (string, error) {
+func (b Reader) scalar(raw json.RawMessage) (string, error) {
 	switch {
 	case raw[0] == '"':
 		var s string
@@ -98,9 +98,9 @@ func (b body) scalar(raw json.RawMessage) (string, error) {
 			return "", errJSON("a string is not valid")
 		}
 		return s, nil
-	case b.tolerant && raw[0] == 'n':
+	case b.Tolerant && raw[0] == 'n':
 		return "", nil
-	case b.tolerant && len(raw) <= safeDigits && strings.Trim(string(raw), "0123456789") == "":
+	case b.Tolerant && len(raw) <= safeDigits && strings.Trim(string(raw), "0123456789") == "":
 		return string(raw), nil
 	default:
 		return "", errJSON("a member is not a string")
