@@ -3,17 +3,33 @@ package memory
 import (
 	"container/heap"
 	"time"
+
+	"github.com/sallyport/sallyport/pkg/mfa/oob"
 )
 
-// An entry is something kept until it expires. All but its place never change.
+// A key names an entry: what it is, and its id there.
+type key struct{ what, id string }
+
+// An entry is something kept until it expires.
 type entry struct {
-	id        string
+	key       key
 	text      []byte
 	expiresAt time.Time
-	place     int // in expiries
+	place     int      // in expiries
+	polled    *polling // of a challenge
 }
 
 func (e *entry) expired(now time.Time) bool { return !now.Before(e.expiresAt) }
+
+// polling is what changes about a challenge.
+type polling struct {
+	oob.Polled           // State as decided, Authenticator and Answered as they are
+	expiresAt  time.Time // of the challenge; its entry lasts longer
+	next       time.Time // when the next poll is welcome
+	interval   time.Duration
+	lease      time.Time // until when another poll redeems the approval
+	waiter     string
+}
 
 var _ heap.Interface = (*expiries)(nil)
 

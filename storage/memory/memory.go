@@ -10,13 +10,11 @@ import (
 	"container/heap"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/sallyport/sallyport/pkg/fault"
-	"github.com/sallyport/sallyport/pkg/mfa"
 )
 
 // DefaultMax is how many entries a store holds when Options do not say. With entries
@@ -26,27 +24,28 @@ const DefaultMax = 100_000
 // retryAfter is what a client is told when the store cannot take its login.
 const retryAfter = 2 * time.Second
 
-var _ mfa.TransactionStore = (*Store)(nil)
-
 // Options are the choices one has.
 type Options struct {
 	Max int              // entries held at once; 0: DefaultMax
 	Now func() time.Time // nil: time.Now
 }
 
-// Store keeps transactions in process. It is safe for concurrent use.
+// Store keeps in process what is short-lived. It is safe for concurrent use.
 type Store struct {
 	now func() time.Time
 	max int
 
 	mu       sync.Mutex
-	entries  map[string]*entry
+	entries  map[key]*entry
 	expiries expiries
+
+	listening sync.Mutex
+	listeners map[*func(id string)]struct{}
 }
 
 // New makes an empty store.
 func New(o Options) *Store {
-	s := &Store{now: o.Now, max: o.Max, entries: map[string]*entry{}}
+	s := &Store{now: o.Now, max: o.Max, entries: map[key]*entry{}, listeners: map[*func(string)]struct{}{}}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -56,73 +55,66 @@ func New(o Options) *Store {
 	return s
 }
 
-// CreateTransaction implements mfa.TransactionStore. A full store is fault.Unavailable
-// with a time to come back.
-func (s *Store) CreateTransaction(ctx context.Context, t mfa.Transaction) error {
+// keep makes an entry. A full store is fault.Unavailable with a time to come back.
+func (s *Store) keep(ctx context.Context, e *entry, value any) error {
+	operation := "create " + e.key.what
 	if err := ctx.Err(); err != nil {
-		return unavailable("create transaction", err)
+		return unavailable(operation, err)
 	}
 	now := s.now()
-	if t.Expired(now) {
-		return errors.New("memory: create transaction: it has expired already")
+	if e.expired(now) {
+		return fmt.Errorf("memory: %s: it has expired already", operation)
 	}
-	// Text and not the value, so that nothing is shared with the caller, and that a
-	// transaction comes back as it does from Redis.
-	text, err := json.Marshal(t)
-	if err != nil {
-		return fmt.Errorf("memory: create transaction: %w", err)
+	// Text and not the value, so that nothing is shared with the caller, and that it comes
+	// back as it does from Redis.
+	var err error
+	if e.text, err = json.Marshal(value); err != nil {
+		return fmt.Errorf("memory: %s: %w", operation, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dropExpired(now)
-	if _, ok := s.entries[t.ID]; ok {
-		return errors.New("memory: create transaction: the id exists already")
+	if _, ok := s.entries[e.key]; ok {
+		return fmt.Errorf("memory: %s: the id exists already", operation)
 	}
 	if len(s.entries) >= s.max {
-		return unavailable("create transaction", fmt.Errorf("%d entries are held, which is the limit", s.max))
+		return unavailable(operation, fmt.Errorf("%d entries are held, which is the limit", s.max))
 	}
-	e := &entry{id: t.ID, text: text, expiresAt: t.ExpiresAt}
-	s.entries[t.ID] = e
+	s.entries[e.key] = e
 	heap.Push(&s.expiries, e)
 	return nil
 }
 
-// Transaction implements mfa.TransactionStore.
-func (s *Store) Transaction(ctx context.Context, id string) (mfa.Transaction, error) {
+// load reads the value of an entry.
+func (s *Store) load(ctx context.Context, k key, value any) error {
 	if err := ctx.Err(); err != nil {
-		return mfa.Transaction{}, unavailable("transaction", err)
+		return unavailable(k.what, err)
 	}
 	s.mu.Lock()
-	e, ok := s.entries[id]
+	e, err := s.living(k, s.now())
 	s.mu.Unlock()
-	if !ok || e.expired(s.now()) {
-		return mfa.Transaction{}, fmt.Errorf("memory: transaction: %w", fault.NotFound)
+	if err != nil {
+		return err
 	}
-	var t mfa.Transaction
-	if err := json.Unmarshal(e.text, &t); err != nil {
-		return mfa.Transaction{}, fmt.Errorf("memory: transaction: %w", err)
-	}
-	return t, nil
-}
-
-// EndTransaction implements mfa.TransactionStore.
-func (s *Store) EndTransaction(ctx context.Context, id string) error {
-	if err := ctx.Err(); err != nil {
-		return unavailable("end transaction", err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if e, ok := s.entries[id]; ok {
-		delete(s.entries, id)
-		heap.Remove(&s.expiries, e.place)
+	if err := json.Unmarshal(e.text, value); err != nil {
+		return fmt.Errorf("memory: %s: %w", k.what, err)
 	}
 	return nil
+}
+
+// living returns an entry that has not expired, or fault.NotFound; mu is held.
+func (s *Store) living(k key, now time.Time) (*entry, error) {
+	e, ok := s.entries[k]
+	if !ok || e.expired(now) {
+		return nil, fmt.Errorf("memory: %s: %w", k.what, fault.NotFound)
+	}
+	return e, nil
 }
 
 // dropExpired forgets what has expired; mu is held.
 func (s *Store) dropExpired(now time.Time) {
 	for len(s.expiries) > 0 && s.expiries[0].expired(now) {
-		delete(s.entries, s.expiries[0].id)
+		delete(s.entries, s.expiries[0].key)
 		heap.Pop(&s.expiries)
 	}
 }

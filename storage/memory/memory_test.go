@@ -9,12 +9,26 @@ import (
 
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/mfa/oob"
+	"github.com/sallyport/sallyport/pkg/mfa/oob/push"
 	"github.com/sallyport/sallyport/storage/conformance"
 	"github.com/sallyport/sallyport/storage/memory"
 )
 
 func TestTransactions(t *testing.T) {
 	conformance.RunTransactions(t, func(_ testing.TB, now func() time.Time) mfa.TransactionStore {
+		return memory.New(memory.Options{Now: now})
+	})
+}
+
+func TestChallenges(t *testing.T) {
+	conformance.RunChallenges(t, func(_ testing.TB, now func() time.Time) oob.Store {
+		return memory.New(memory.Options{Now: now})
+	})
+}
+
+func TestTickets(t *testing.T) {
+	conformance.RunTickets(t, func(_ testing.TB, now func() time.Time) push.TicketStore {
 		return memory.New(memory.Options{Now: now})
 	})
 }

@@ -1,5 +1,6 @@
-// Package redis keeps what is short-lived in Redis: transactions now. It serves a single
-// server, servers that Sentinels watch, and a Cluster; the URL says which.
+// Package redis keeps what is short-lived in Redis: transactions, challenges of second
+// devices, tickets to enroll one. It serves a single server, servers that Sentinels watch,
+// and a Cluster; the URL says which.
 //
 // It may lose everything at any moment and nothing is decided by it alone (the
 // placement rule of package storage). Every key carries the hash tag of its one handle,
@@ -40,13 +41,13 @@ type Options struct {
 	Watch func(ctx context.Context, operation string) (context.Context, func(error))
 }
 
-// Store keeps transactions in Redis. It is safe for concurrent use.
+// Store keeps what is short-lived in Redis. It is safe for concurrent use.
 type Store struct {
-	client       goredis.UniversalClient
-	place        place
-	now          func() time.Time
-	log          *slog.Logger
-	transactions transactionScripts
+	client  goredis.UniversalClient
+	place   place
+	now     func() time.Time
+	log     *slog.Logger
+	scripts scripts
 }
 
 // Open connects to Redis, asks it to answer, and refuses one that is run in another way
@@ -57,7 +58,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redis: url: %w", err)
 	}
-	s := &Store{place: p, now: o.Now, log: o.Log, transactions: newTransactionScripts()}
+	s := &Store{place: p, now: o.Now, log: o.Log, scripts: newScripts()}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/mfa/oob"
+	"github.com/sallyport/sallyport/pkg/mfa/oob/push"
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/storage/conformance"
 	"github.com/sallyport/sallyport/storage/redis"
@@ -60,6 +62,20 @@ func TestTransactions(t *testing.T) {
 		server.FlushAll(t)
 		return open(t, server.URL, now)
 	})
+}
+
+func TestChallenges(t *testing.T) {
+	server := storagetest.NewRedis(t)
+	conformance.RunChallenges(t, func(t testing.TB, now func() time.Time) oob.Store {
+		t.Helper()
+		server.FlushAll(t)
+		return open(t, server.URL, now)
+	})
+}
+
+func TestTickets(t *testing.T) {
+	server := storagetest.NewRedis(t)
+	conformance.RunTickets(t, func(t testing.TB, now func() time.Time) push.TicketStore { return open(t, server.URL, now) })
 }
 
 // A key has its id as the hash tag and goes by itself when its transaction has.

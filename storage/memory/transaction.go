@@ -1,0 +1,56 @@
+package memory
+
+import (
+	"container/heap"
+	"context"
+
+	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/mfa/oob/push"
+)
+
+var (
+	_ mfa.TransactionStore = (*Store)(nil)
+	_ push.TicketStore     = (*Store)(nil)
+)
+
+func transactionKey(id string) key { return key{"transaction", id} }
+
+// CreateTransaction implements mfa.TransactionStore.
+func (s *Store) CreateTransaction(ctx context.Context, t mfa.Transaction) error {
+	return s.keep(ctx, &entry{key: transactionKey(t.ID), expiresAt: t.ExpiresAt}, t)
+}
+
+// Transaction implements mfa.TransactionStore.
+func (s *Store) Transaction(ctx context.Context, id string) (mfa.Transaction, error) {
+	var t mfa.Transaction
+	err := s.load(ctx, transactionKey(id), &t)
+	return t, err
+}
+
+// EndTransaction implements mfa.TransactionStore.
+func (s *Store) EndTransaction(ctx context.Context, id string) error {
+	if err := ctx.Err(); err != nil {
+		return unavailable("end transaction", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e, ok := s.entries[transactionKey(id)]; ok {
+		delete(s.entries, e.key)
+		heap.Remove(&s.expiries, e.place)
+	}
+	return nil
+}
+
+func ticketKey(hash string) key { return key{"ticket", hash} }
+
+// CreateTicket implements push.TicketStore.
+func (s *Store) CreateTicket(ctx context.Context, t push.Ticket) error {
+	return s.keep(ctx, &entry{key: ticketKey(t.Hash), expiresAt: t.ExpiresAt}, t)
+}
+
+// Ticket implements push.TicketStore.
+func (s *Store) Ticket(ctx context.Context, hash string) (push.Ticket, error) {
+	var t push.Ticket
+	err := s.load(ctx, ticketKey(hash), &t)
+	return t, err
+}
