@@ -8,23 +8,23 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/pkg/fault"
-	"github.com/sallyport/sallyport/pkg/mfa/oob/push"
+	"github.com/sallyport/sallyport/pkg/mfa/oob"
 )
 
-// RunTickets is the suite that every push.TicketStore passes. open makes an empty store
+// RunTickets is the suite that every oob.TicketStore passes. open makes an empty store
 // that goes by now and ends with the test it is given.
-func RunTickets(t *testing.T, open func(t testing.TB, now func() time.Time) push.TicketStore) {
+func RunTickets(t *testing.T, open func(t testing.TB, now func() time.Time) oob.TicketStore) {
 	t.Helper()
 	var elapsed atomic.Int64
 	s := open(t, func() time.Time { return epoch.Add(time.Duration(elapsed.Load())) })
-	want := func(want push.Ticket, live bool) {
+	want := func(want oob.Ticket, live bool) {
 		t.Helper()
 		got, err := s.Ticket(t.Context(), want.Hash)
 		if live && (err != nil || got != want) || !live && fault.Of(err) != fault.NotFound {
 			t.Errorf("%+v, %v, want %+v: %t", got, err, want, live)
 		}
 	}
-	ticket := push.Ticket{Hash: "h1", Challenge: "c1", Subject: "auth0|alice", Authenticator: "push|dev_1", ExpiresAt: epoch.Add(time.Minute)}
+	ticket := oob.Ticket{Hash: "h1", Challenge: "c1", Subject: "auth0|alice", Authenticator: "push|dev_1", ExpiresAt: epoch.Add(time.Minute)}
 	want(ticket, false)
 	late := ticket
 	late.ExpiresAt = epoch

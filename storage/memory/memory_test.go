@@ -10,7 +10,6 @@ import (
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/mfa/oob"
-	"github.com/sallyport/sallyport/pkg/mfa/oob/push"
 	"github.com/sallyport/sallyport/storage/conformance"
 	"github.com/sallyport/sallyport/storage/memory"
 )
@@ -28,7 +27,7 @@ func TestChallenges(t *testing.T) {
 }
 
 func TestTickets(t *testing.T) {
-	conformance.RunTickets(t, func(_ testing.TB, now func() time.Time) push.TicketStore {
+	conformance.RunTickets(t, func(_ testing.TB, now func() time.Time) oob.TicketStore {
 		return memory.New(memory.Options{Now: now})
 	})
 }

@@ -5,12 +5,12 @@ import (
 	"context"
 
 	"github.com/sallyport/sallyport/pkg/mfa"
-	"github.com/sallyport/sallyport/pkg/mfa/oob/push"
+	"github.com/sallyport/sallyport/pkg/mfa/oob"
 )
 
 var (
 	_ mfa.TransactionStore = (*Store)(nil)
-	_ push.TicketStore     = (*Store)(nil)
+	_ oob.TicketStore      = (*Store)(nil)
 )
 
 func transactionKey(id string) key { return key{"transaction", id} }
@@ -43,14 +43,14 @@ func (s *Store) EndTransaction(ctx context.Context, id string) error {
 
 func ticketKey(hash string) key { return key{"ticket", hash} }
 
-// CreateTicket implements push.TicketStore.
-func (s *Store) CreateTicket(ctx context.Context, t push.Ticket) error {
+// CreateTicket implements oob.TicketStore.
+func (s *Store) CreateTicket(ctx context.Context, t oob.Ticket) error {
 	return s.keep(ctx, &entry{key: ticketKey(t.Hash), expiresAt: t.ExpiresAt}, t)
 }
 
-// Ticket implements push.TicketStore.
-func (s *Store) Ticket(ctx context.Context, hash string) (push.Ticket, error) {
-	var t push.Ticket
+// Ticket implements oob.TicketStore.
+func (s *Store) Ticket(ctx context.Context, hash string) (oob.Ticket, error) {
+	var t oob.Ticket
 	err := s.load(ctx, ticketKey(hash), &t)
 	return t, err
 }

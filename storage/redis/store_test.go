@@ -12,7 +12,6 @@ import (
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/mfa/oob"
-	"github.com/sallyport/sallyport/pkg/mfa/oob/push"
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/storage/conformance"
 	"github.com/sallyport/sallyport/storage/redis"
@@ -75,7 +74,7 @@ func TestChallenges(t *testing.T) {
 
 func TestTickets(t *testing.T) {
 	server := storagetest.NewRedis(t)
-	conformance.RunTickets(t, func(t testing.TB, now func() time.Time) push.TicketStore { return open(t, server.URL, now) })
+	conformance.RunTickets(t, func(t testing.TB, now func() time.Time) oob.TicketStore { return open(t, server.URL, now) })
 }
 
 // A key has its id as the hash tag and goes by itself when its transaction has.

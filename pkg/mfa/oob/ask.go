@@ -1,0 +1,54 @@
+package oob
+
+import (
+	"context"
+	"time"
+
+	"github.com/sallyport/sallyport/pkg/audit"
+)
+
+// Limits bound the pushes of a user and of the gateway (R27, N-OB-5).
+type Limits struct {
+	Minute  int           // pushes of a user in any minute
+	Hour    int           // and in any hour
+	Gateway int           // of all users in a minute
+	Code    int           // unanswered or denied in a row, then a code is asked for
+	Pause   int           // and then there is none for a while
+	For     time.Duration // this long
+}
+
+// An Ask is a push that shall be sent.
+type Ask struct {
+	Challenge Challenge
+	Event     audit.Event
+}
+
+// Admitted says how a push may be sent.
+type Admitted struct {
+	Replaced string // the id of the challenge that was live, and is not any more
+	Refusals int    // unanswered or denied in a row before this one
+	Denied   bool   // one of them was denied
+}
+
+// An Answer is what a device decided about a challenge.
+type Answer struct {
+	Challenge Challenge
+	Approved  bool
+	Reported  bool // it was not the user: every login that waits is over
+	Event     audit.Event
+}
+
+// Asks counts the pushes of users, where no attacker can reset that, and knows for each
+// the one that is live.
+type Asks interface {
+	// Admit makes a challenge the live one of its subject. While another one is live, it
+	// takes its place if it is of the same client and address, and else fails with
+	// fault.TooManyMessages and the time that is left, as it does beyond the limits. A live
+	// one that expired without an answer counts as one more that was refused.
+	Admit(ctx context.Context, a Ask, l Limits) (Admitted, error)
+	// Answer records what a device decided, if the challenge is the live one, and was not
+	// answered otherwise; else it fails with fault.NotFound. The same again is no error and
+	// changes nothing. A denial uses the challenge up; one that Reported ends everything of
+	// the subject that waits for a second factor, and marks the subject.
+	Answer(ctx context.Context, a Answer) error
+}
