@@ -85,7 +85,7 @@ var rows = []struct {
 }{
 	{0, []string{"pkg/fault", "pkg/secret"}, "the ground stands on the standard library alone"},
 	{1, []string{"pkg/audit", "pkg/signer", "pkg/handle", "pkg/form"}, "the record of events, keys, handles and forms know only faults and secrets"},
-	{2, []string{"pkg/throttle", "pkg/identity", "pkg/record"}, "the domain's ground does not know who builds on it"},
+	{2, []string{"pkg/throttle", "pkg/identity", "pkg/record", "pkg/notice"}, "the domain's ground does not know who builds on it"},
 	{3, []string{"pkg/stepup"}, "whoever guards an API links it, and should not link a gateway"},
 	{3, []string{"pkg/mfa"}, "the heart must be readable, and usable, without transport, database and OAuth library"},
 	{4, []string{"pkg/mfa/*"}, "a factor knows the heart and no other factor"},

@@ -20,6 +20,8 @@
 //	codes, authenticators, refresh
 //	families, clients, users, audit,
 //	signing keys
+//	notices                             SQL: with  SQL: claimed by a            told twice at worst
+//	                                    the event  compare-and-set
 //
 // Package storage/redis and its twin in process, storage/memory, hold the first row
 // behind the same interfaces; storage/sqlstore holds the rest. The suites that every

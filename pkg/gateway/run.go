@@ -25,6 +25,8 @@ const (
 	sweepInterval  = time.Minute
 	sealTimeout    = 2 * time.Second        // for the last seals
 	sealInterval   = 500 * time.Millisecond // a record is sealed within a second
+	tellInterval   = time.Second
+	lookInterval   = 10 * time.Second // for unfinished logins
 )
 
 // Run makes a gateway, listens where its configuration says and serves until ctx ends.
@@ -118,6 +120,8 @@ func (g *Gateway) serve(ctx context.Context, stop context.CancelCauseFunc, l net
 	running.Go(func() { g.every(behind, ringInterval, "keep the key ring", g.keepRing) })
 	running.Go(func() { g.every(behind, ringInterval, "seal anew", g.reseal) })
 	running.Go(func() { g.every(behind, sealInterval, sealing, g.stores.sql.Seal) })
+	running.Go(func() { g.every(behind, tellInterval, "tell users", g.teller().Tell) })
+	running.Go(func() { g.every(behind, lookInterval, "look for unfinished logins", g.unfinished) })
 	public := g.begin(l, g.Public, stop)
 	g.Log.InfoContext(ctx, "serving", slog.String("issuer", g.Config.Server.PublicURL),
 		slog.String("listen", public.Addr), slog.String("management", management.Addr),

@@ -85,7 +85,7 @@ func (v *Verifier) open(ctx context.Context, l Login, factors []string) (secret.
 		return secret.Text{}, fault.Because(fault.Unavailable, fmt.Errorf("open a transaction: %w", err))
 	}
 	e := audit.Event{At: now, Type: audit.FactorDemanded, Success: true,
-		Subject: l.Subject, Client: l.Client, Transaction: t.ID, Grant: l.Grant, Address: l.Address}
+		Subject: l.Subject, Client: l.Client, Session: l.Session, Transaction: t.ID, Grant: l.Grant, Address: l.Address}
 	if err := v.Audit.Append(ctx, e); err != nil {
 		return secret.Text{}, fault.Because(fault.Unavailable, fmt.Errorf("open a transaction: %w", err))
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/notice"
 	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/pkg/signer"
@@ -39,6 +40,7 @@ type Node struct {
 	Redeemer       record.Redeemer
 	State          State
 	Audit          Audit
+	Notices        Notices
 	Ring           *secret.Ring
 }
 
@@ -96,6 +98,12 @@ type Audit interface {
 	Execute(t testing.TB, statement string)
 }
 
+// Notices are what people are to be told.
+type Notices interface {
+	notice.Store
+	NoticeUnfinished(ctx context.Context, before time.Time) error
+}
+
 // The people and clients that every database test begins with.
 const (
 	alice = "auth0|alice"
@@ -119,7 +127,7 @@ func RunDatabase(t *testing.T, open func(t testing.TB, now func() time.Time) (a,
 	t.Helper()
 	suites := []map[string]func(*testing.T, *databaseSuite){
 		issueTests(), refreshTests(), throttleTests(), revokeTests(), consumeTests(), authenticatorTests(), credentialTests(), userTests(),
-		registryTests(), keyTests(), auditTests(), sealTests(),
+		registryTests(), keyTests(), auditTests(), sealTests(), noticeTests(),
 	}
 	for _, tests := range suites {
 		for name, test := range tests {

@@ -46,7 +46,7 @@ func (s *Store) SaveAPI(ctx context.Context, a record.API, e audit.Event) (bool,
 	if err != nil {
 		return false, fmt.Errorf("sqlstore: encode an API: %w", err)
 	}
-	return s.administer(ctx, e, func(tx *gorm.DB) (bool, error) {
+	return s.administer(ctx, &e, func(tx *gorm.DB) (bool, error) {
 		now := at(s.now())
 		row := apiRow{Audience: a.Audience, Created: now}
 		err := tx.Where("audience = ?", a.Audience).Take(&row).Error

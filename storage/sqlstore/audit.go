@@ -13,6 +13,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/sallyport/sallyport/pkg/audit"
+	"github.com/sallyport/sallyport/pkg/notice"
 )
 
 type eventRow struct {
@@ -94,7 +95,8 @@ func (s *Store) Records(ctx context.Context, q audit.Query) ([]audit.Record, err
 }
 
 // record adds an event within the transaction of what it tells about: without it that
-// does not happen either, unless the record is optional.
+// does not happen either, unless the record is optional. With it goes what the user is to
+// be told.
 func (s *Store) record(tx *gorm.DB, e audit.Event) error {
 	if e.At.IsZero() {
 		e.At = s.now()
@@ -102,6 +104,11 @@ func (s *Store) record(tx *gorm.DB, e audit.Event) error {
 	id, err := s.eventID(e.At)
 	if err != nil {
 		return err
+	}
+	if notice.Concerns(e) {
+		if err := s.notify(tx, id, e); err != nil {
+			return err
+		}
 	}
 	row := &eventRow{
 		ID: id, At: at(e.At), Type: string(e.Type), Success: e.Success, Reason: storable(e.Reason),

@@ -155,22 +155,20 @@ func (s *Store) Remove(ctx context.Context, c mfa.Credential, seen []mfa.Authent
 }
 
 // bury makes tombstones without secrets and codes of a user's authenticators, all of
-// them when ids is nil, and reports how many there were.
-func (s *Store) bury(tx *gorm.DB, userID, by string, ids []string) (int64, error) {
-	var live []string
+// them when ids is nil, and returns their ids.
+func (s *Store) bury(tx *gorm.DB, userID, by string, ids []string) (live []string, err error) {
 	find := tx.Model(&authenticatorRow{}).Where("user_id = ? AND deleted_at = 0", userID)
 	if ids != nil {
 		find = find.Where("id IN ?", ids)
 	}
-	if err := find.Pluck("id", &live).Error; err != nil || len(live) == 0 {
-		return 0, err
+	if err := find.Order("created_at, id").Pluck("id", &live).Error; err != nil || len(live) == 0 {
+		return nil, err
 	}
 	if err := tx.Exec("DELETE FROM recovery_codes WHERE authenticator_id IN ?", live).Error; err != nil {
-		return 0, err
+		return nil, err
 	}
-	done := tx.Exec("UPDATE authenticators SET deleted_at = ?, deleted_by = ?, sealed_secret = '' WHERE id IN ?",
-		at(s.now()), by, live)
-	return done.RowsAffected, done.Error
+	return live, tx.Exec("UPDATE authenticators SET deleted_at = ?, deleted_by = ?, sealed_secret = '' WHERE id IN ?",
+		at(s.now()), by, live).Error
 }
 
 // Alive implements mfa.AuthenticatorStore.
@@ -221,18 +219,17 @@ func (s *Store) Account(ctx context.Context, subject string) (string, error) {
 // They stay as tombstones without secrets and codes, and every session of the user
 // ends: whoever holds one may be the reason. It fails with fault.NotFound.
 func (s *Store) ResetFactors(ctx context.Context, userID string, e audit.Event) (int, error) {
-	var deleted int64
-	_, err := s.administer(ctx, e, func(tx *gorm.DB) (bool, error) {
+	_, err := s.administer(ctx, &e, func(tx *gorm.DB) (bool, error) {
 		if _, err := lockUser(tx, userID, fault.NotFound); err != nil {
 			return false, err
 		}
 		var err error
-		if deleted, err = s.bury(tx, userID, e.Grant, nil); err != nil || deleted == 0 {
+		if e.Authenticators, err = s.bury(tx, userID, e.Grant, nil); err != nil || len(e.Authenticators) == 0 {
 			return false, err
 		}
 		return true, s.endSessions(tx, userID)
 	})
-	return int(deleted), err
+	return len(e.Authenticators), err
 }
 
 // sealedRow names the place of a seed: one that is moved to another authenticator or

@@ -15,7 +15,7 @@ const liveSecrets = 2
 // AddClientSecret makes one more secret of a client good, by its hash. It reports false,
 // and does nothing, when two are good already. It fails with fault.NotFound.
 func (s *Store) AddClientSecret(ctx context.Context, id, hash string, e audit.Event) (bool, error) {
-	return s.administer(ctx, e, func(tx *gorm.DB) (bool, error) {
+	return s.administer(ctx, &e, func(tx *gorm.DB) (bool, error) {
 		kept, err := secretsOf(tx, id)
 		if err != nil || len(kept) >= liveSecrets {
 			return false, err
@@ -31,7 +31,7 @@ func (s *Store) AddClientSecret(ctx context.Context, id, hash string, e audit.Ev
 // DropOldSecrets ends all secrets of a client but the newest. It reports false when there
 // are no others. It fails with fault.NotFound.
 func (s *Store) DropOldSecrets(ctx context.Context, id string, e audit.Event) (bool, error) {
-	return s.administer(ctx, e, func(tx *gorm.DB) (bool, error) {
+	return s.administer(ctx, &e, func(tx *gorm.DB) (bool, error) {
 		kept, err := secretsOf(tx, id)
 		if err != nil || len(kept) < liveSecrets {
 			return false, err

@@ -72,7 +72,7 @@ func (s *Store) SaveClient(ctx context.Context, c record.Client, e audit.Event) 
 	if err != nil {
 		return false, fmt.Errorf("sqlstore: encode a client: %w", err)
 	}
-	return s.administer(ctx, e, func(tx *gorm.DB) (bool, error) {
+	return s.administer(ctx, &e, func(tx *gorm.DB) (bool, error) {
 		now := at(s.now())
 		row := clientRow{ID: c.ID, Created: now}
 		err := tx.Where("id = ?", c.ID).Take(&row).Error
@@ -96,7 +96,7 @@ func (s *Store) SaveClient(ctx context.Context, c record.Client, e audit.Event) 
 
 // SetClientDisabled disables a client or ends that. It fails with fault.NotFound.
 func (s *Store) SetClientDisabled(ctx context.Context, id string, disabled bool, e audit.Event) error {
-	_, err := s.administer(ctx, e, func(tx *gorm.DB) (bool, error) {
+	_, err := s.administer(ctx, &e, func(tx *gorm.DB) (bool, error) {
 		var row clientRow
 		if err := tx.Where("id = ?", id).Take(&row).Error; err != nil {
 			return false, found(fault.NotFound, "find the client", err)

@@ -56,7 +56,7 @@ func (s *Store) SigningKeys(ctx context.Context) ([]signer.Key, error) {
 // AddFirstSigningKey implements signer.KeyStore.
 func (s *Store) AddFirstSigningKey(ctx context.Context, k signer.Key) (bool, error) {
 	e := audit.Event{At: k.CreatedAt, Type: audit.KeyCreated, Success: true, Reason: k.Algorithm + " " + k.ID}
-	return s.administer(ctx, e, func(tx *gorm.DB) (bool, error) {
+	return s.administer(ctx, &e, func(tx *gorm.DB) (bool, error) {
 		var n int64
 		err := tx.Model(&signingKeyRow{}).Where("algorithm = ?", k.Algorithm).Count(&n).Error
 		if err != nil || n > 0 {
@@ -72,7 +72,7 @@ func (s *Store) RotateSigningKeys(ctx context.Context, fresh []signer.Key, retir
 	for _, k := range fresh {
 		e.Reason = strings.TrimSpace(e.Reason + " " + k.Algorithm + " " + k.ID)
 	}
-	return s.administer(ctx, e, func(tx *gorm.DB) (bool, error) {
+	return s.administer(ctx, &e, func(tx *gorm.DB) (bool, error) {
 		var waiting int64
 		err := tx.Model(&signingKeyRow{}).Where("signs_at > ?", at(fresh[0].CreatedAt)).Count(&waiting).Error
 		if err != nil || waiting > 0 {

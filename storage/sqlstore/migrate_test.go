@@ -148,7 +148,7 @@ func TestColumnsAdded(t *testing.T) {
 				login(t, s, round)
 				for _, table := range strings.Fields(`users identifiers passwords user_failures clients client_secrets
 					apis authenticators recovery_codes sessions session_proofs access_tokens refresh_families
-					refresh_tokens redemptions signing_keys audit_events revision settings`) {
+					refresh_tokens redemptions signing_keys audit_events notices revision settings`) {
 					execute(t, url, "ALTER TABLE "+table+" ADD COLUMN "+round+" TEXT")
 				}
 			}

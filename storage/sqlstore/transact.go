@@ -51,9 +51,9 @@ func outlasting(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // administer runs a change of what nodes keep in memory: one after the other, with
-// the event and a new revision in the same transaction. When f reports that nothing
+// the event, as f leaves it, and a new revision in the same transaction. When f reports that nothing
 // changed, nothing is written.
-func (s *Store) administer(ctx context.Context, e audit.Event, f func(tx *gorm.DB) (bool, error)) (bool, error) {
+func (s *Store) administer(ctx context.Context, e *audit.Event, f func(tx *gorm.DB) (bool, error)) (bool, error) {
 	var changed bool
 	err := s.transact(ctx, string(e.Type), func(tx *gorm.DB) (err error) {
 		if err = lockRevision(tx); err != nil {
@@ -65,7 +65,7 @@ func (s *Store) administer(ctx context.Context, e audit.Event, f func(tx *gorm.D
 		if err = tx.Exec("UPDATE revision SET value = value + 1 WHERE id = 1").Error; err != nil {
 			return err
 		}
-		return s.record(tx, e)
+		return s.record(tx, *e)
 	})
 	if err != nil {
 		return false, err

@@ -27,7 +27,7 @@ func (s *Store) CreateUser(
 	if u.Blocked {
 		row.BlockedAt = now
 	}
-	_, err := s.administer(ctx, e, func(tx *gorm.DB) (bool, error) {
+	_, err := s.administer(ctx, &e, func(tx *gorm.DB) (bool, error) {
 		var same []userRow
 		if err := tx.Where("id = ?", u.ID).Find(&same).Error; err != nil {
 			return false, err
@@ -53,7 +53,7 @@ func (s *Store) CreateUser(
 // the password and the blocking alone. It fails with fault.NotFound, or as CreateUser
 // when a user name or address is taken.
 func (s *Store) UpdateUser(ctx context.Context, u identity.User, e audit.Event) (bool, error) {
-	return s.administer(ctx, e, func(tx *gorm.DB) (bool, error) {
+	return s.administer(ctx, &e, func(tx *gorm.DB) (bool, error) {
 		old, err := lockUser(tx, u.ID, fault.NotFound)
 		if err != nil {
 			return false, err
@@ -74,7 +74,7 @@ func (s *Store) UpdateUser(ctx context.Context, u identity.User, e audit.Event) 
 
 // SetUserBlocked blocks a user or ends that. It fails with fault.NotFound.
 func (s *Store) SetUserBlocked(ctx context.Context, id string, blocked bool, e audit.Event) error {
-	_, err := s.administer(ctx, e, func(tx *gorm.DB) (bool, error) {
+	_, err := s.administer(ctx, &e, func(tx *gorm.DB) (bool, error) {
 		u, err := lockUser(tx, id, fault.NotFound)
 		if err != nil || (u.BlockedAt != 0) == blocked {
 			return false, err
@@ -91,7 +91,7 @@ func (s *Store) SetUserBlocked(ctx context.Context, id string, blocked bool, e a
 // DeleteUser ends everything of a user's and forgets who it was; what is left is the id,
 // which no other user may have, and the record. It fails with fault.NotFound.
 func (s *Store) DeleteUser(ctx context.Context, id string, e audit.Event) error {
-	_, err := s.administer(ctx, e, func(tx *gorm.DB) (bool, error) {
+	_, err := s.administer(ctx, &e, func(tx *gorm.DB) (bool, error) {
 		if _, err := lockUser(tx, id, fault.NotFound); err != nil {
 			return false, err
 		}
@@ -101,7 +101,7 @@ func (s *Store) DeleteUser(ctx context.Context, id string, e audit.Event) error 
 		if err := s.endSessions(tx, id); err != nil {
 			return false, err
 		}
-		for _, of := range []string{"identifiers", "passwords", "user_failures"} {
+		for _, of := range []string{"identifiers", "passwords", "user_failures", "notices"} {
 			if err := tx.Exec("DELETE FROM "+of+" WHERE user_id = ?", id).Error; err != nil {
 				return false, err
 			}
@@ -115,7 +115,7 @@ func (s *Store) DeleteUser(ctx context.Context, id string, e audit.Event) error 
 // SetPassword gives a user another password and ends what the old one began: every
 // session and login under way. It fails with fault.NotFound.
 func (s *Store) SetPassword(ctx context.Context, userID, hash string, e audit.Event) error {
-	_, err := s.administer(ctx, e, func(tx *gorm.DB) (bool, error) {
+	_, err := s.administer(ctx, &e, func(tx *gorm.DB) (bool, error) {
 		if _, err := lockUser(tx, userID, fault.NotFound); err != nil {
 			return false, err
 		}
