@@ -39,7 +39,8 @@ type Authenticator struct {
 // A Notifier is a way to people.
 type Notifier interface {
 	// Notify tells one notice. After an error it is called again, some time later, so it
-	// need not try twice. It may be called twice for one ID.
+	// need not try twice. It may be called twice for one ID. A user who was deleted in the
+	// meantime is nobody to tell, which is no error.
 	Notify(ctx context.Context, n Notice) error
 }
 
