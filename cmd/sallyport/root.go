@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sallyport/sallyport/cmd/sallyport/device"
 )
 
 // newRoot makes the tree of commands.
@@ -30,9 +32,16 @@ func newRoot(d deps) *cobra.Command {
 	root.SetErr(d.stderr)
 	root.AddCommand(
 		serveCommand(d), demoCommand(d), applyCommand(d), migrateCommand(d), configCommand(d), keysCommand(d),
-		usersCommand(d), clientsCommand(d), auditCommand(d), healthcheckCommand(d), otpCommand(d), versionCommand(d),
+		usersCommand(d), clientsCommand(d), auditCommand(d), healthcheckCommand(d), otpCommand(d), deviceCommand(d),
+		versionCommand(d),
 	)
 	return marked(root)
+}
+
+func deviceCommand(d deps) *cobra.Command {
+	return group("device", "Play a phone that approves logins: enroll it, wait for a push, answer", device.Commands(device.Options{
+		Stdout: d.stdout, Now: d.now, Random: d.random, ReadStdin: d.readStdin, Misused: misused, Interruptible: interruptible,
+	})...)
 }
 
 // group is a command that only holds others.
