@@ -28,6 +28,7 @@ type Config struct {
 	TenantFiles []string        `yaml:"tenant_files" file:"true" example:"[tenant.yaml]" doc:"Files with APIs, clients and users, applied at every start."`
 	Dialects    []string        `yaml:"dialects" enum:"extrahorizon|axonize|acceleratxr" example:"[extrahorizon]" doc:"Faces of other systems to serve beside the Auth0 contract. Not served by this version."`
 	Lifetimes   Lifetimes       `yaml:"lifetimes" doc:"How long things are good."`
+	Enrollment  Enrollment      `yaml:"enrollment" doc:"How authenticators are added."`
 	Tokens      Tokens          `yaml:"tokens" doc:"What access tokens look like."`
 	Requests    Requests        `yaml:"requests" doc:"What is read of requests."`
 	Errors      Errors          `yaml:"errors" doc:"What error answers hold."`
@@ -53,6 +54,17 @@ type Lifetimes struct {
 	AccessToken  time.Duration `yaml:"access_token" doc:"How long an access token is good, unless its API says otherwise."`
 	IDToken      time.Duration `yaml:"id_token" default:"1h" doc:"How long an ID token is good."`
 	RefreshToken time.Duration `yaml:"refresh_token" default:"720h" doc:"How long a refresh token is good."`
+}
+
+// Who may enroll the first authenticator of a user (C-10).
+const (
+	FirstPassword        = "password"
+	FirstVerifiedAddress = "verified_address"
+)
+
+// Enrollment are the switches of enrolling.
+type Enrollment struct {
+	First string `yaml:"first" enum:"password|verified_address" doc:"Who may enroll a user's first authenticator: whoever just proved the password, or that for users with an email that is email_verified alone, where word of it reaches its owner."`
 }
 
 // The dialects of access tokens.
@@ -82,6 +94,7 @@ const (
 // Errors are the switches of error answers.
 type Errors struct {
 	Status          string `yaml:"status" enum:"auth0|rfc6749" doc:"HTTP status of invalid_grant and unauthorized_client: auth0 (403) or rfc6749 (400)."`
+	Throttled       string `yaml:"throttled" default:"too_many_attempts" enum:"too_many_attempts|invalid_request" doc:"The error of a 429 that follows wrong second factors; some libraries know the one, some old tenants sent the other."`
 	MFARequirements bool   `yaml:"mfa_requirements" default:"on" doc:"Say in mfa_required which factors there are, and list authenticators with their type."`
 }
 

@@ -22,7 +22,7 @@ const (
 // profiles in the order of the table's columns.
 var profiles = []Profile{Auth0Compat, Recommended, NIST, Strict}
 
-// A bound says how a profile holds a setting to its own value.
+// A bound says how a profile holds a setting.
 type bound string
 
 const (
@@ -31,32 +31,79 @@ const (
 	just    bound = "just"
 )
 
-// A row is a setting whose default depends on the profile.
+// A hold is what a profile insists on, and why: what is outside of it is refused.
+type hold struct {
+	bound bound
+	limit string // as the file would have it
+	why   string
+}
+
+// A row is a setting that profiles have a say in. Who has no hold on it has a default
+// alone: another value is a choice within what the profile is for.
 type row struct {
 	path     string
 	defaults [4]string // as the file would have them, in the order of profiles
-	bound    bound
-	by       []Profile // who refuses what is outside of the bound; the others only have a default
-	why      string
+	holds    map[Profile]hold
 }
 
-// table holds the rows of the profiles that are settings of the file. Those that are
-// about clients and users are in package config's check of a tenant file.
+// Reasons that are given more than once.
+const (
+	halfLogin  = "half a login is worth stealing"
+	noticed    = "an API must be able to see how its caller authenticated"
+	guessing   = "who knows the password must not guess a code with more than 1 in 10,000 in a day"
+	stolen     = "a stolen access token works until it expires"
+	proved     = "whoever has a session need not be the one who opened it, and could enroll first"
+	untraced   = "what nobody can trace must not happen"
+	auth0Reads = "applications made for Auth0 "
+)
+
+// table holds the rows of the profiles that are settings of the file: fixtures, C-01 to
+// C-22, and what section 9 of the standards says of the same rows. Those that are about
+// clients and APIs are in contradiction.go.
 var table = []row{
-	{"lifetimes.mfa_token", [4]string{"10m", "10m", "10m", "5m"}, atMost, []Profile{Strict}, "half a login is worth stealing"},
-	{"lifetimes.oob_code", [4]string{"5m", "5m", "5m", "2m"}, atMost, []Profile{Strict}, "half a login is worth stealing"},
-	{"lifetimes.access_token", [4]string{"24h", "15m", "15m", "5m"}, atMost, []Profile{Strict}, "a stolen access token works until it expires"},
-	{"tokens.dialect", [4]string{DialectAuth0, DialectRFC9068, DialectRFC9068, DialectRFC9068}, just, []Profile{Strict}, "tokens of the other form cannot be told from ID tokens by their type"},
-	{"tokens.amr", [4]string{"off", "on", "on", "on"}, just, []Profile{NIST, Strict}, "an API must be able to see how its caller authenticated"},
-	{"throttle.daily_attempts", [4]string{"240", "25", "25", "10"}, atMost, []Profile{Recommended, NIST, Strict}, "who knows the password must not guess a code with more than 1 in 10,000 in a day"},
-	{"throttle.disable_after", [4]string{"100", "100", "100", "20"}, atMost, []Profile{Strict}, "an authenticator that is guessed at must not be guessed at for long"},
-	{"requests.json", [4]string{"on", "on", "on", "off"}, just, []Profile{Strict}, "RFC 6749 knows forms alone, and two ways to read one request are one too many"},
-	{"requests.tolerant", [4]string{"on", "on", "on", "off"}, just, []Profile{Strict}, "what is guessed here may be read otherwise elsewhere"},
-	{"errors.status", [4]string{StatusAuth0, StatusAuth0, StatusAuth0, StatusRFC6749}, just, []Profile{Strict}, "RFC 6749, 5.2 has 400 for what is refused"},
-	{"otp.skew", [4]string{"1", "1", "1", "0"}, just, []Profile{Strict}, "a one-time password is good for 30 seconds at most"},
-	{"recovery.codes", [4]string{"1", "1", "1", "10"}, just, []Profile{Strict}, "codes that are used up must be replaced by a person, not by themselves"},
-	{"passwords.min_length", [4]string{"8", "15", "15", "15"}, atLeast, []Profile{Strict}, "a password may have to stand alone"},
-	{"audit.required", [4]string{"on", "on", "on", "on"}, just, []Profile{NIST, Strict}, "what nobody can trace must not happen"},
+	{"lifetimes.mfa_token", [4]string{"10m", "10m", "10m", "5m"}, map[Profile]hold{Strict: {atMost, "5m", halfLogin}}},
+	{"lifetimes.oob_code", [4]string{"5m", "5m", "5m", "2m"}, map[Profile]hold{Strict: {atMost, "2m", halfLogin}}},
+	{"lifetimes.password_proof", [4]string{"10m", "10m", "10m", "10m"}, map[Profile]hold{
+		Recommended: {atMost, "10m", proved}, NIST: {atMost, "10m", proved}, Strict: {atMost, "10m", proved},
+	}},
+	{"lifetimes.access_token", [4]string{"24h", "15m", "15m", "5m"}, map[Profile]hold{
+		Recommended: {atMost, "1h", stolen}, NIST: {atMost, "1h", stolen}, Strict: {atMost, "5m", stolen},
+	}},
+	{"enrollment.first", [4]string{FirstPassword, FirstPassword, FirstPassword, FirstVerifiedAddress}, map[Profile]hold{
+		Strict: {just, FirstVerifiedAddress, "whoever has the password could enroll first, and nobody would hear of it"},
+	}},
+	{"tokens.dialect", [4]string{DialectAuth0, DialectRFC9068, DialectRFC9068, DialectRFC9068}, map[Profile]hold{
+		Strict: {just, DialectRFC9068, "tokens of the other form cannot be told from ID tokens by their type"},
+	}},
+	{"tokens.amr", [4]string{"off", "on", "on", "on"}, map[Profile]hold{
+		Recommended: {just, "on", noticed}, NIST: {just, "on", noticed}, Strict: {just, "on", noticed},
+	}},
+	{"throttle.daily_attempts", [4]string{"240", "25", "25", "10"}, map[Profile]hold{
+		Recommended: {atMost, "25", guessing}, NIST: {atMost, "25", guessing}, Strict: {atMost, "10", guessing},
+	}},
+	{"throttle.disable_after", [4]string{"100", "100", "100", "20"}, map[Profile]hold{
+		Strict: {atMost, "20", "an authenticator that is guessed at must not be guessed at for long"},
+	}},
+	{"requests.json", [4]string{"on", "on", "on", "off"}, map[Profile]hold{
+		Auth0Compat: {just, "on", auth0Reads + "send JSON"},
+		Strict:      {just, "off", "RFC 6749 knows forms alone, and two ways to read one request are one too many"},
+	}},
+	{"requests.tolerant", [4]string{"on", "on", "on", "off"}, map[Profile]hold{
+		Auth0Compat: {just, "on", auth0Reads + "send null for what is absent, and forget headers"},
+		Strict:      {just, "off", "what is guessed here may be read otherwise elsewhere"},
+	}},
+	{"errors.status", [4]string{StatusAuth0, StatusAuth0, StatusAuth0, StatusRFC6749}, map[Profile]hold{
+		Auth0Compat: {just, StatusAuth0, auth0Reads + "look for 403"},
+		Strict:      {just, StatusRFC6749, "RFC 6749, 5.2 has 400 for what is refused"},
+	}},
+	{"otp.skew", [4]string{"1", "1", "1", "0"}, map[Profile]hold{Strict: {just, "0", "a one-time password is good for 30 seconds at most"}}},
+	{"recovery.codes", [4]string{"1", "1", "1", "10"}, map[Profile]hold{
+		Auth0Compat: {just, "1", auth0Reads + "show their users one code, and the one that replaces it"},
+		NIST:        {just, "1", "a code that was used is replaced by a new one (SP 800-63B, 4.2.1.1), which several are not"},
+		Strict:      {just, "10", "codes that are used up must be replaced by a person, not by themselves"},
+	}},
+	{"passwords.min_length", [4]string{"8", "15", "15", "15"}, map[Profile]hold{Strict: {atLeast, "15", "a password may have to stand alone"}}},
+	{"audit.required", [4]string{"on", "on", "on", "on"}, map[Profile]hold{NIST: {just, "on", untraced}, Strict: {just, "on", untraced}}},
 }
 
 // value returns the profile's own value of the row.
@@ -64,25 +111,26 @@ func (w row) value(p Profile) string { return w.defaults[slices.Index(profiles, 
 
 // refusal says why the profile refuses a value, or nothing.
 func (w row) refusal(p Profile, f strict.Field, v reflect.Value) string {
-	if !slices.Contains(w.by, p) {
+	h, holds := w.holds[p]
+	if !holds {
 		return ""
 	}
-	own := reflect.New(f.Type).Elem()
-	strict.Set(own, w.value(p))
-	if fits(w.bound, v, own) {
+	limit := reflect.New(f.Type).Elem()
+	strict.Set(limit, h.limit)
+	if fits(h.bound, v, limit) {
 		return ""
 	}
-	return fmt.Sprintf("profile %s takes %s %s, because %s; change it, or choose another profile", p, w.bound, w.value(p), w.why)
+	return fmt.Sprintf("profile %s takes %s %s, because %s; change it, or choose another profile", p, h.bound, h.limit, h.why)
 }
 
-func fits(b bound, v, own reflect.Value) bool {
+func fits(b bound, v, limit reflect.Value) bool {
 	switch b {
 	case atMost:
-		return v.Int() <= own.Int()
+		return v.Int() <= limit.Int()
 	case atLeast:
-		return v.Int() >= own.Int()
+		return v.Int() >= limit.Int()
 	default:
-		return v.Equal(own)
+		return v.Equal(limit)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/sallyport/sallyport/config/strict"
@@ -34,20 +33,22 @@ func Reference(w io.Writer) error {
 	return nil
 }
 
-// byProfile names the default of each profile, and who insists on it.
+// byProfile names the default of each profile, and what it insists on: "at most `5m`"
+// alone where the limit is its default.
 func byProfile(w row) string {
 	own := w.value(Recommended)
 	text := strict.Code(own)
 	for i, p := range profiles {
-		value := ""
-		if w.defaults[i] != own {
-			value = strict.Code(w.defaults[i])
+		var parts []string
+		h, holds := w.holds[p]
+		if holds && h.limit != w.defaults[i] || !holds && w.defaults[i] != own {
+			parts = append(parts, strict.Code(w.defaults[i]))
 		}
-		if slices.Contains(w.by, p) {
-			value = strings.TrimSpace(string(w.bound) + " " + strict.Code(w.defaults[i]))
+		if holds {
+			parts = append(parts, string(h.bound)+" "+strict.Code(h.limit))
 		}
-		if value != "" {
-			text += fmt.Sprintf("; %s: %s", p, value)
+		if len(parts) > 0 {
+			text += fmt.Sprintf("; %s: %s", p, strings.Join(parts, ", "))
 		}
 	}
 	return text

@@ -45,7 +45,7 @@ type TenantClient struct {
 	JWKS         []TenantKey         `yaml:"jwks" doc:"Public keys of a confidential client that proves itself by assertions (private_key_jwt), at most eight."`
 	JWKSFile     string              `yaml:"jwks_file" content:"true" example:"web.jwks.json" doc:"Instead of jwks: a file with a JSON Web Key Set."`
 	FirstParty   bool                `yaml:"first_party" default:"off" doc:"The client may see passwords; needed for the password grants."`
-	Grants       []string            `yaml:"grants" required:"true" enum:"password|password-realm|refresh_token|authorization_code|client_credentials|mfa" example:"[password, refresh_token, mfa]" doc:"The grant types it may use; mfa means all MFA grants."`
+	Grants       []string            `yaml:"grants" enum:"password|password-realm|refresh_token|authorization_code|client_credentials|mfa" example:"[password, refresh_token, mfa]" doc:"The grant types it may use; mfa means all MFA grants. A public client needs one; a confidential one without any introspects tokens and nothing more."`
 	Origins      []string            `yaml:"origins" example:"[https://app.example.com]" doc:"Web origins that may call from browsers."`
 	RedirectURIs []string            `yaml:"redirect_uris" example:"[https://app.example.com/callback]" doc:"Where authorization answers may go."`
 	MFA          record.MFAMode      `yaml:"mfa" default:"enrolled" enum:"required|enrolled|off" doc:"Who is asked for a second factor."`
@@ -78,7 +78,7 @@ type TenantUser struct {
 	EmailVerified bool        `yaml:"email_verified" default:"off" doc:"The address is known to be the user's."`
 	PhoneNumber   string      `yaml:"phone_number" example:"\"+4915550100042\"" doc:"Phone number in E.164 form."`
 	Name          string      `yaml:"name" example:"Alice Example" doc:"Name for people."`
-	Password      secret.Text `yaml:"password" example:"${ALICE_PASSWORD}" doc:"The first password, set at creation only and not judged by the rules of passwords. Take it out once the user exists. A new user without one cannot log in until users set-password."`
+	Password      secret.Text `yaml:"password" example:"${ALICE_PASSWORD}" unset:"set it for the first start; once the user exists, remove this line" doc:"The first password, set at creation only and not judged by the rules of passwords. Take it out once the user exists. A new user without one cannot log in until users set-password."`
 	PasswordHash  secret.Text `yaml:"password_hash" doc:"Instead of the password: a bcrypt, argon2 or PBKDF2 hash of it. It is upgraded at the first login."`
 	Blocked       bool        `yaml:"blocked" default:"off" doc:"The user cannot log in. Taking this out does not end it; users enable does."`
 }

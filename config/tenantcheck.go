@@ -179,11 +179,14 @@ func (t *Tenant) validateGrants(c TenantClient, at string) {
 	has := func(grants ...string) bool {
 		return slices.ContainsFunc(grants, func(g string) bool { return slices.Contains(c.Grants, g) })
 	}
+	if len(c.Grants) == 0 && c.Type != confidential {
+		t.read.Object(at+".grants", "is missing; set it, as in grants: [password, refresh_token, mfa]; only a confidential client, which can introspect tokens, may do without")
+	}
 	if has(passwordGrants...) && !c.FirstParty {
-		t.read.Object(at+".first_party", "must be true for the password grants: only the tenant's own applications may see passwords")
+		t.read.Object(at+".first_party", "is needed for the password grants, since only the tenant's own applications may see passwords; say first_party: true")
 	}
 	if has("client_credentials") && c.Type != confidential {
-		t.read.Object(at+".grants", "client_credentials is for confidential clients; remove it, or say type: confidential with a secret")
+		t.read.Object(at+".grants", "client_credentials is for confidential clients; remove it, or say type: confidential")
 	}
 	if has("authorization_code") && len(c.RedirectURIs) == 0 {
 		t.read.Object(at+".redirect_uris", "is missing; authorization_code needs at least one")
@@ -278,51 +281,4 @@ func (t *Tenant) sameAs(first *Tenant) {
 	if t.Name != first.Name && first.Name != "" && t.Name != "" {
 		t.read.Object("name", fmt.Sprintf("%s says %q; one issuer serves one tenant, so that all its files give it the same name", first.File, first.Name))
 	}
-}
-
-// against checks what depends on the configuration of the gateway: the audiences it
-// has itself, and its profile.
-func (t *Tenant) against(c *Config, r *strict.File) {
-	tight := c.Profile == Strict
-	for i, a := range t.APIs {
-		at := fmt.Sprintf("apis[%d]", i)
-		if own := []string{"mfa", "mfa/", "userinfo"}; slices.Contains(own, strings.TrimPrefix(a.Audience, c.Server.PublicURL)) &&
-			strings.HasPrefix(a.Audience, c.Server.PublicURL) {
-			r.Object(at+".audience", "is an audience of the gateway itself; choose another one")
-		}
-		if tight && a.AccessTokenLifetime > c.Lifetimes.AccessToken {
-			r.Object(at+".access_token_lifetime", fmt.Sprintf("profile strict takes at most %s, as in lifetimes.access_token", strict.Short(c.Lifetimes.AccessToken)))
-		}
-	}
-	for i, client := range t.Clients {
-		client.against(c, r, fmt.Sprintf("clients[%d]", i))
-	}
-}
-
-// against checks a client against the profile.
-func (c TenantClient) against(g *Config, r *strict.File, at string) {
-	if g.short() && c.alone() {
-		r.Object(at+".mfa", fmt.Sprintf("profile %s takes passwords.min_length %d only where every login has a second factor (SP 800-63B, 3.1.1.2), and here a password can stand alone; say mfa: required, or passwords.min_length: %d",
-			g.Profile, g.Passwords.MinLength, identity.MinLengthAlone))
-	}
-	if g.Profile != Strict {
-		return
-	}
-	if slices.ContainsFunc(c.Grants, func(name string) bool { return slices.Contains(passwordGrants, name) }) {
-		r.Object(at+".grants", "profile strict refuses the password grants (RFC 9700, 2.4); remove them, or choose another profile")
-	}
-	if len(c.Origins) > 0 {
-		r.Object(at+".origins", "profile strict refuses calls from browsers; remove them, or choose another profile")
-	}
-}
-
-// short reports whether people may choose passwords that must not stand alone (C-22).
-func (c *Config) short() bool {
-	return c.Profile != Auth0Compat && c.Passwords.MinLength < identity.MinLengthAlone
-}
-
-// alone reports whether a user can log in at the client with nothing but a password: who
-// has no factor yet is not asked for one where mfa is enrolled.
-func (c TenantClient) alone() bool {
-	return c.MFA != record.MFARequired && slices.ContainsFunc(c.Grants, func(g string) bool { return slices.Contains(userGrants, g) })
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -112,4 +113,39 @@ func (c *Config) has(path string) bool {
 	default:
 		return true
 	}
+}
+
+// Warnings are those of a configuration and of its tenant files.
+func Warnings(c *Config, tenants []*Tenant) []string {
+	all := c.Warnings()
+	for _, t := range tenants {
+		all = append(all, t.Warnings()...)
+	}
+	return all
+}
+
+// UnknownAPIs warns of audiences of clients that no tenant file of the configuration has
+// an API for. Whether the database has it, from a file that was applied once, only that
+// can tell: a gateway that starts.
+func UnknownAPIs(c *Config, tenants []*Tenant) []string {
+	known := map[string]bool{}
+	for _, t := range tenants {
+		for _, a := range t.APIs {
+			known[a.Audience] = true
+		}
+	}
+	var all []string
+	for _, t := range tenants {
+		w := &warnings{read: t.read}
+		for i, k := range t.Clients {
+			for _, audience := range slices.Sorted(maps.Keys(k.Audiences)) {
+				if !known[audience] && !c.Owns(audience) {
+					w.add(fmt.Sprintf("clients[%d].audiences[%s]", i, audience),
+						"no tenant file here has this API; unless another one brought it, the client gets no token for it")
+				}
+			}
+		}
+		all = append(all, w.lines()...)
+	}
+	return all
 }

@@ -65,6 +65,7 @@ var catalogue = map[fault.Kind]row{
 	fault.NoRecoveryCode:      {http.StatusForbidden, "unsupported_challenge_type", "User does not have a recovery-code."},
 	fault.NotEnrolled:         {http.StatusUnauthorized, "unsupported_challenge_type", notEnrolled},
 	fault.AssociationRequired: {http.StatusUnauthorized, "association_required", notEnrolled},
+	fault.UnverifiedAddress:   {http.StatusForbidden, "access_denied", "The first authenticator is for users with a verified email address."},
 	fault.AlreadyEnrolled:     {http.StatusForbidden, "access_denied", "User is already enrolled."},
 	fault.UnsupportedType:     {http.StatusUnauthorized, "unsupported_challenge_type", "The user does not support the requested challenge type. Supported: %s."},
 	fault.UnknownFactor:       {http.StatusBadRequest, "unsupported_challenge_type", "No such factor or channel is enabled."},
@@ -104,13 +105,24 @@ const (
 	StatusesRFC6749 Statuses = "rfc6749" // 400 for them, as its section 5.2 demands
 )
 
-// status is that of an answer, whose own is Auth0's.
-func (s Statuses) status(a Answer) int {
+// Errors say how failures are shown. The zero value shows them as Auth0 does.
+type Errors struct {
+	Statuses Statuses
+	// Throttled is the error of a 429 that follows wrong second factors: too_many_attempts
+	// if it is empty, by which libraries know it, or what real tenants were seen to send,
+	// invalid_request (Auth0 MFA API, Q2).
+	Throttled string
+}
+
+// show changes an answer, which is Auth0's, to what is to be shown.
+func (e Errors) show(a *Answer) {
 	code := a.Members["error"]
-	if s == StatusesRFC6749 && a.Status == http.StatusForbidden && (code == "invalid_grant" || code == "unauthorized_client") {
-		return http.StatusBadRequest
+	if e.Statuses == StatusesRFC6749 && a.Status == http.StatusForbidden && (code == "invalid_grant" || code == "unauthorized_client") {
+		a.Status = http.StatusBadRequest
 	}
-	return a.Status
+	if e.Throttled != "" && a.Kind == fault.TooManyFailures {
+		a.Members["error"] = e.Throttled
+	}
 }
 
 // Answer is a failure as the wire shows it.
@@ -159,9 +171,9 @@ func AnswerTo(err error) Answer {
 //
 // A 429 says when one more try is open, in seconds and as a Unix time: one library
 // reads this, one that, and one breaks when it is no integer (1.2.7).
-func WriteError(w http.ResponseWriter, err error, now time.Time, s Statuses) Answer {
+func WriteError(w http.ResponseWriter, err error, now time.Time, e Errors) Answer {
 	a := AnswerTo(err)
-	a.Status = s.status(a)
+	e.show(&a)
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")

@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -102,6 +103,7 @@ func TestLiteralsOfTheContract(t *testing.T) {
 		{fault.NotEnrolled, 401, "unsupported_challenge_type", unenrolled},
 		{fault.AssociationRequired, 401, "association_required", unenrolled},
 		{fault.AlreadyEnrolled, 403, "access_denied", "User is already enrolled."},
+		{fault.UnverifiedAddress, 403, "access_denied", "The first authenticator is for users with a verified email address."},
 		{fault.Param(fault.UnsupportedType, "otp"), 401, "unsupported_challenge_type", "The user does not support the requested challenge type. Supported: otp."},
 		{fault.NoAuthenticator, 404, "invalid_authenticator", "Authenticator not found"},
 		{fault.NoBearer, 401, "invalid_grant", noToken},
@@ -126,7 +128,7 @@ func TestLiteralsOfTheContract(t *testing.T) {
 	} {
 		t.Run(fault.Of(c.err).Error(), func(t *testing.T) {
 			w := httptest.NewRecorder()
-			a := WriteError(w, fmt.Errorf("hush: %w", c.err), noon, StatusesAuth0)
+			a := WriteError(w, fmt.Errorf("hush: %w", c.err), noon, Errors{})
 			var got map[string]any
 			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 				t.Fatal(err)
@@ -176,7 +178,7 @@ func TestRetryAfter(t *testing.T) {
 		{fault.Internal, 0, "", "", ""},
 	} {
 		w := httptest.NewRecorder()
-		WriteError(w, &fault.Details{Kind: c.kind, RetryAfter: c.after}, noon, StatusesAuth0)
+		WriteError(w, &fault.Details{Kind: c.kind, RetryAfter: c.after}, noon, Errors{})
 		h := w.Header()
 		if h.Get("Retry-After") != c.retry || h.Get("X-RateLimit-Reset") != c.reset || h.Get("X-RateLimit-Remaining") != c.left {
 			t.Errorf("%s after %s: %v", c.kind, c.after, h)
@@ -265,8 +267,24 @@ func TestStatuses(t *testing.T) {
 	} {
 		for i, s := range []Statuses{StatusesAuth0, StatusesRFC6749} {
 			w := httptest.NewRecorder()
-			if a := WriteError(w, kind, noon, s); a.Status != want[i] || w.Code != want[i] {
+			if a := WriteError(w, kind, noon, Errors{Statuses: s}); a.Status != want[i] || w.Code != want[i] {
 				t.Errorf("%s, %s: %d, want %d", kind, s, w.Code, want[i])
+			}
+		}
+	}
+}
+
+// Q2: the error of a 429 after wrong codes is a choice; nothing else of it is, and no
+// other 429.
+func TestThrottled(t *testing.T) {
+	for throttled, want := range map[string]string{"": "too_many_attempts", "too_many_attempts": "too_many_attempts", "invalid_request": "invalid_request"} {
+		for kind, code := range map[fault.Kind]string{fault.TooManyFailures: want, fault.TooManyAttempts: "too_many_attempts", fault.WrongOTP: "invalid_grant"} {
+			w, plain := httptest.NewRecorder(), httptest.NewRecorder()
+			cause := &fault.Details{Kind: kind, RetryAfter: 30 * time.Second}
+			a, own := WriteError(w, cause, noon, Errors{Throttled: throttled}), WriteError(plain, cause, noon, Errors{})
+			if a.Members["error"] != code || a.Members["error_description"] != own.Members["error_description"] ||
+				w.Code != plain.Code || !reflect.DeepEqual(w.Header(), plain.Header()) {
+				t.Errorf("%s with %q: %d %v %v, want %s", kind, throttled, w.Code, a.Members, w.Header(), code)
 			}
 		}
 	}

@@ -72,7 +72,7 @@ func (*house) Remove(context.Context, mfa.Credential, []mfa.Authenticator, []str
 	return errDown
 }
 
-func (*house) Account(context.Context, string) (string, error) { return "", errDown }
+func (*house) Account(context.Context, string) (mfa.Account, error) { return mfa.Account{}, errDown }
 
 func (h *house) CreateTransaction(_ context.Context, t mfa.Transaction) error {
 	h.transactions[t.ID] = t

@@ -205,7 +205,7 @@ func TestClients(t *testing.T) {
 		"--type is missing":       {"--id", "x", "--grants", "mfa"},
 		"--type must be one of":   {"--id", "x", "--grants", "mfa", "--type", "secret"},
 		"--grants is missing":     {"--id", "x", "--type", "public"},
-		"--first-party must be":   {"--id", "x", "--type", "public", "--grants", "password,mfa"},
+		"--first-party is need":   {"--id", "x", "--type", "public", "--grants", "password,mfa"},
 		"--redirect-uris is miss": {"--id", "x", "--type", "public", "--grants", "authorization_code,mfa"},
 		"--mfa must be one of":    {"--id", "x", "--type", "public", "--grants", "mfa", "--mfa", "maybe"},
 	} {

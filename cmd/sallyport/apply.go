@@ -42,8 +42,15 @@ func (d deps) apply(ctx context.Context, path, file string) error {
 		for _, c := range changes {
 			d.printf("%s\n", listing.Visible(c))
 		}
-		if err == nil && len(changes) == 0 {
+		if err != nil {
+			return err
+		}
+		if len(changes) == 0 {
 			d.printf("nothing to do\n")
+		}
+		found, err := db.Review(ctx)
+		for _, f := range found {
+			d.printf("warning: %s\n", listing.Visible(f))
 		}
 		return err
 	})

@@ -20,7 +20,7 @@ import (
 func clientsCommand(d deps) *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "List the clients", Args: cobra.NoArgs}
 	add := &cobra.Command{
-		Use:   "add --id ID --type public|confidential --grants GRANT,...",
+		Use:   "add --id ID --type public|confidential [--grants GRANT,...]",
 		Short: "Add a client; a confidential one without keys gets a secret, which is printed once",
 		Args:  cobra.NoArgs,
 	}
@@ -69,7 +69,7 @@ func clientFlags(cmd *cobra.Command) *wantedClient {
 	f := cmd.Flags()
 	f.StringVar(&w.id, "id", "", "client_id (required)")
 	f.StringVar(&w.kind, "type", "", "public or confidential (required)")
-	f.StringSliceVar(&w.grants, "grants", nil, "password, password-realm, refresh_token, authorization_code, client_credentials, mfa (required)")
+	f.StringSliceVar(&w.grants, "grants", nil, "password, password-realm, refresh_token, authorization_code, client_credentials, mfa; a confidential client that only introspects tokens needs none")
 	f.StringVar(&w.name, "name", "", "name for people")
 	f.StringVar(&w.keys, "jwks-file", "", "file with the public keys (JSON Web Key Set) of a client that signs assertions instead of having a secret")
 	f.BoolVar(&w.firstParty, "first-party", false, "the client may see passwords; the password grants need it")
@@ -129,6 +129,11 @@ func (d deps) addClient(ctx context.Context, db database, w *wantedClient) error
 	} else if !errors.Is(err, fault.NotFound) {
 		return err
 	}
+	if unknown, err := db.UnknownAPI(ctx, c); err != nil {
+		return err
+	} else if unknown != "" {
+		return misused("--audiences names %s, and there is no such API; apply a tenant file with it first", listing.Visible(unknown))
+	}
 	e := d.event(audit.ClientChanged, "clients add", "created")
 	e.Client = c.ID
 	if _, err := db.SaveClient(ctx, c, e); err != nil {
@@ -142,9 +147,12 @@ func (d deps) addClient(ctx context.Context, db database, w *wantedClient) error
 }
 
 func (d deps) setClientDisabled(ctx context.Context, db database, id string, disabled bool) error {
-	word := "enabled"
-	if disabled {
-		word = "disabled"
+	word := "disabled"
+	if !disabled {
+		word = "enabled"
+		if err := db.MayServe(ctx, id); err != nil && !errors.Is(err, fault.NotFound) {
+			return err
+		}
 	}
 	e := d.event(audit.ClientChanged, "clients "+strings.TrimSuffix(word, "d"), word)
 	e.Client = id
@@ -181,7 +189,7 @@ func (d deps) listClients(ctx context.Context, db database, asJSON bool) error {
 		if c.Confidential {
 			kind = "confidential"
 		}
-		rows = append(rows, clientRow{c.ID, c.Name, kind, c.FirstParty, string(c.MFA), c.Grants, string(c.ManagedBy), c.Disabled})
+		rows = append(rows, clientRow{c.ID, c.Name, kind, c.FirstParty, string(c.MFA), c.Grants, c.ManagedBy.Way(), c.Disabled})
 	}
 	return listing.Print(d.stdout, asJSON, rows, "ID NAME TYPE MFA GRANTS MANAGED STATE", func(r clientRow) []string {
 		return []string{r.ID, r.Name, r.Type, r.MFA, strings.Join(r.Grants, ","), r.ManagedBy, state(r.Disabled)}

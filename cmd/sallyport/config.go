@@ -17,7 +17,7 @@ func configCommand(d deps) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		for _, w := range warnings(c, tenants) {
+		for _, w := range append(config.Warnings(c, tenants), config.UnknownAPIs(c, tenants)...) {
 			d.printf("%s\n", w)
 		}
 		d.printf("ok\n")
@@ -32,13 +32,4 @@ func configCommand(d deps) *cobra.Command {
 	}
 	reference.RunE = func(*cobra.Command, []string) error { return config.Reference(d.stdout) }
 	return g
-}
-
-// warnings are those of the configuration and of its tenant files.
-func warnings(c *config.Config, tenants []*config.Tenant) []string {
-	all := c.Warnings()
-	for _, t := range tenants {
-		all = append(all, t.Warnings()...)
-	}
-	return all
 }

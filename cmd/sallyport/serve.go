@@ -30,7 +30,7 @@ func (d deps) serve(ctx context.Context, path string) error {
 		return err
 	}
 	log := d.log()
-	for _, w := range warnings(c, tenants) {
+	for _, w := range config.Warnings(c, tenants) {
 		log.WarnContext(ctx, w) //nolint:sloglint // each names its own line of the configuration
 	}
 	return gateway.Run(ctx, gateway.Options{Config: c, Tenants: tenants, Log: log, Now: d.now, Random: d.random})

@@ -73,6 +73,7 @@ func userFlags(cmd *cobra.Command) (*identity.User, *bool) {
 	f.StringVar(&u.ID, "id", "", "subject of the user's tokens, as in auth0|alice (required)")
 	f.StringVar(&u.Username, "username", "", "name to log in with")
 	f.StringVar(&u.Email, "email", "", "address to log in with")
+	f.BoolVar(&u.EmailVerified, "email-verified", false, "the address is known to be the user's")
 	f.StringVar(&u.Name, "name", "", "name for people")
 	return u, passwordFlag(cmd)
 }
@@ -104,6 +105,7 @@ func (d deps) addUser(ctx context.Context, db database, u identity.User, chosen 
 	for _, member := range [][2]string{{"id", u.ID}, {"username", u.Username}, {"email", u.Email}, {"name", u.Name}} {
 		dr.Text(member[0], member[1])
 	}
+	dr.Flag("email_verified", u.EmailVerified)
 	dr.Secret("password", password)
 	if _, err := dr.Read(db.config); err != nil {
 		return err

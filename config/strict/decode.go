@@ -190,7 +190,7 @@ func (r *File) secretFile(n *yaml.Node, path string, v reflect.Value) {
 		r.fail(n.Line, path+"_file", "must name a file")
 		return
 	}
-	name, ok := r.fill(n, path+"_file")
+	name, ok := r.fill(n, path+"_file", Field{})
 	if !ok {
 		r.blamed = append(r.blamed, path)
 		return

@@ -1,6 +1,7 @@
 package strict
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"os"
@@ -36,7 +37,8 @@ var variable = regexp.MustCompile(`\$\{([^}]*)\}?`)
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // fill returns a scalar with its variables filled in.
-func (r *File) fill(n *yaml.Node, path string) (string, bool) {
+// When a variable is not set, the tag "unset" of its field says what to do.
+func (r *File) fill(n *yaml.Node, path string, f Field) (string, bool) {
 	good := true
 	text := variable.ReplaceAllStringFunc(n.Value, func(place string) string {
 		name := variable.FindStringSubmatch(place)[1]
@@ -47,7 +49,7 @@ func (r *File) fill(n *yaml.Node, path string) (string, bool) {
 		}
 		value, ok := r.getenv(name)
 		if !ok {
-			r.fail(n.Line, path, "the environment variable "+name+" is not set; set it, or write a value here")
+			r.fail(n.Line, path, "the environment variable "+name+" is not set; "+cmp.Or(f.Tag.Get("unset"), "set it, or write a value here"))
 			good = false
 		}
 		r.filled = append(r.filled, value)
@@ -80,7 +82,7 @@ func (r *File) variables(n *yaml.Node) (set, missing []string) {
 
 // scalar decodes a single value.
 func (r *File) scalar(n *yaml.Node, path string, f Field, v reflect.Value) {
-	text, ok := r.fill(n, path)
+	text, ok := r.fill(n, path, f)
 	if !ok {
 		return
 	}

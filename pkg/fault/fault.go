@@ -72,6 +72,7 @@ const (
 	NoRecoveryCode      Kind = "no_recovery_code"
 	NotEnrolled         Kind = "not_enrolled"         // an MFA grant, and the user has no active authenticator
 	AssociationRequired Kind = "association_required" // a challenge, and the user has no active authenticator
+	UnverifiedAddress   Kind = "unverified_address"   // a first factor, where the user's e-mail has to be verified for one
 	AlreadyEnrolled     Kind = "already_enrolled"     // enrolling a further factor with an mfa_token
 	UnsupportedType     Kind = "unsupported_type"     // enrolled, but not with the requested type
 	UnknownFactor       Kind = "unknown_factor"       // no factor or channel of that name is served

@@ -122,7 +122,7 @@ func (g *Gateway) start(ctx context.Context) (err error) {
 			g.Log.InfoContext(ctx, "applied", slog.String("file", t.File), slog.String("change", c))
 		}
 	}
-	if err := g.named(ctx); err != nil {
+	if err := errors.Join(g.review(ctx), g.named(ctx)); err != nil {
 		return err
 	}
 	g.signer = signer.New(signer.Options{Store: g.stores.sql, Now: g.Now, Log: g.Log})
@@ -189,6 +189,7 @@ func (g *Gateway) compose(users identity.Verifier) *server.Server {
 		Lifetime:       c.Lifetimes.MFA.TokenLifetime,
 		Enrolling:      mfa.Window,
 		PasswordProof:  c.Lifetimes.MFA.PasswordProof,
+		VerifiedFirst:  c.Enrollment.First == config.FirstVerifiedAddress,
 		Requirements:   c.Errors.MFARequirements,
 		Now:            g.Now,
 	}
@@ -209,7 +210,7 @@ func (g *Gateway) compose(users identity.Verifier) *server.Server {
 			grants.NewRefresh(options, sql), grants.NewStepUp(options, issuer.InHand, c.Lifetimes.RefreshToken), grants.NewClientCredentials(options, issuer))...),
 		Clients: clients, Verifier: verifier, Registrar: mfa.NewRegistrar(domain),
 		Issuer: issuer, Users: sql, Origins: origins(c, sql), JWKS: g.signer.JWKS, Kinds: c.Errors.MFARequirements,
-		Requests: server.Requests{JSON: c.Requests.JSON, Tolerant: c.Requests.Tolerant}, Statuses: grants.Statuses(c.Errors.Status),
+		Requests: server.Requests{JSON: c.Requests.JSON, Tolerant: c.Requests.Tolerant}, Errors: grants.Errors{Statuses: grants.Statuses(c.Errors.Status), Throttled: c.Errors.Throttled},
 		Observer: g.observer, Log: g.Log, Now: g.Now, Random: g.Random,
 	})
 }

@@ -112,7 +112,12 @@ type AuthenticatorStore interface {
 	// password that was proved. The state store may know it all the same, for it is not
 	// the one that decides.
 	Alive(ctx context.Context, t Transaction) (bool, error)
-	// Account returns the name that an authenticator app shows for the subject. It
-	// fails with fault.NotFound or fault.UserBlocked.
-	Account(ctx context.Context, subject string) (string, error)
+	// Account fails with fault.NotFound or fault.UserBlocked.
+	Account(ctx context.Context, subject string) (Account, error)
+}
+
+// Account is what enrolling asks about a subject.
+type Account struct {
+	Name     string // as an authenticator app shows it
+	Verified bool   // the subject has an e-mail address that is known to be its own
 }

@@ -89,7 +89,7 @@ type Companion interface {
 type Enrolling struct {
 	Subject string
 	Handle  string // what it is associated under, for a code that only this may confirm
-	Account string // as an authenticator app shows it
+	Account Account
 	Channel string // the first oob_channels entry; empty for otp
 	Params  map[string]string
 }

@@ -135,14 +135,14 @@ func (r *Registrar) associate(ctx context.Context, c Credential, f Enroller, e E
 	if err != nil {
 		return nil, err
 	}
-	if Enrolled(all) && !c.strong(all) {
+	switch first := !Enrolled(all); {
+	case !first && !c.strong(all):
 		return nil, fault.AlreadyEnrolled
-	}
-	// Whoever has a session need not be the one who opened it (C-10).
-	if !Enrolled(all) && c.stale(r.now(), r.PasswordProof) {
+	case first && c.stale(r.now(), r.PasswordProof): // who has a session need not be who opened it (C-10)
 		return nil, fault.StalePassword
-	}
-	if pending(all) >= pendingLimit {
+	case first && r.VerifiedFirst && !e.Account.Verified:
+		return nil, fault.UnverifiedAddress
+	case pending(all) >= pendingLimit:
 		return nil, &fault.Details{Kind: fault.TooManyAttempts, RetryAfter: r.Enrolling}
 	}
 	made, err := f.Enroll(ctx, e)
@@ -216,7 +216,7 @@ func (c Credential) event(kind audit.Type, address string) audit.Event {
 // somebody may be at work who has no more than the password.
 func (r *Registrar) recorded(ctx context.Context, e audit.Event, refusal error) error {
 	kind := fault.Of(refusal)
-	if kind != fault.AlreadyEnrolled && kind != fault.StalePassword && kind != fault.NotRemovable {
+	if !slices.Contains([]fault.Kind{fault.AlreadyEnrolled, fault.StalePassword, fault.UnverifiedAddress, fault.NotRemovable}, kind) {
 		return refusal
 	}
 	e.At, e.Reason = r.now(), kind.Error()
@@ -248,13 +248,7 @@ func (r *Registrar) keep(ctx context.Context, c Credential, seen, made []Authent
 }
 
 func pending(all []Authenticator) int {
-	n := 0
-	for _, a := range all {
-		if !a.Active() && a.Type != RecoveryCode {
-			n++
-		}
-	}
-	return n
+	return len(slices.DeleteFunc(slices.Clone(all), func(a Authenticator) bool { return a.Active() || a.Type == RecoveryCode }))
 }
 
 // NewID makes an authenticator id of the contract's shape: prefix, "|dev_" and 16

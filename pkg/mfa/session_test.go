@@ -2,9 +2,11 @@ package mfa_test
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/mfa/mfatest"
@@ -166,6 +168,27 @@ func TestFirstFactorLater(t *testing.T) {
 			if tt.want == "" && err != nil || tt.want != "" && fault.Of(err) != tt.want {
 				t.Errorf("%s, %s, %v: %v, want %q", tt.origin, name, tt.ago, err, tt.want)
 			}
+		}
+	}
+}
+
+// TestVerifiedFirst: where the first factor is for verified addresses, a password alone
+// enrolls none for anybody else, and a further one is nobody's first (C-10).
+func TestVerifiedFirst(t *testing.T) {
+	for _, only := range []bool{false, true} {
+		w := newWorld(t, func(o *mfa.Options) { o.VerifiedFirst = only })
+		w.store.Verify(mira)
+		w.enrolled(mira)
+		for name, c := range map[string]mfa.Credential{"a first one": just(noah, "jti"), "a further one": strong(w)} {
+			_, err := w.registrar.Associate(t.Context(), c, mfa.Association{Wanted: []string{"otp"}, Address: "203.0.113.7"})
+			refused := only && c.Subject == noah
+			if refused != (fault.Of(err) == fault.UnverifiedAddress) || !refused && err != nil {
+				t.Errorf("verified first %v, %s: %v", only, name, err)
+			}
+		}
+		events := w.store.Events()
+		if last := slices.ContainsFunc(events, func(e audit.Event) bool { return !e.Success && e.Reason == "unverified_address" && e.Subject == noah }); last != only {
+			t.Errorf("verified first %v: %+v", only, events)
 		}
 	}
 }

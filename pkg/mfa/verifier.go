@@ -29,6 +29,7 @@ type Options struct {
 	Lifetime       time.Duration // of an mfa_token
 	Enrolling      time.Duration // how long an association waits for its first proof
 	PasswordProof  time.Duration // how old the password's proof may be for the first enrollment
+	VerifiedFirst  bool          // the first factor is for subjects whose address is verified
 	Requirements   bool          // say in mfa_required which factors there are (Q3)
 	Now            func() time.Time
 }

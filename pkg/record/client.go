@@ -39,6 +39,14 @@ const (
 	ManagedByAPI  ManagedBy = "api" // the command line, and later the management API
 )
 
+// Way is the manager in the words of operators, who know no API that manages.
+func (m ManagedBy) Way() string {
+	if m == ManagedByAPI {
+		return "command"
+	}
+	return string(m)
+}
+
 // Client is an OAuth client.
 type Client struct {
 	ID           string    `json:"id"`

@@ -26,7 +26,7 @@ type endpoint func(http.ResponseWriter, *http.Request) error
 // catalogue, and with one line in the log that holds nothing the client chose.
 func (s *Server) serve(route string, do endpoint) http.Handler {
 	return s.serveAs(route, do, func(w http.ResponseWriter, err error) fault.Kind {
-		return grants.WriteError(w, err, s.Now(), s.Statuses).Kind
+		return grants.WriteError(w, err, s.Now(), s.Errors).Kind
 	})
 }
 

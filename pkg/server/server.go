@@ -62,7 +62,7 @@ type Options struct {
 	Observer  Observer
 	Requests  Requests
 	Faces     []Face
-	Statuses  grants.Statuses // of refusals
+	Errors    grants.Errors
 	Log       *slog.Logger
 	Now       func() time.Time
 	Random    io.Reader

@@ -14,7 +14,7 @@ import (
 func newStrict(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t, issuerURL)
-	w.Requests, w.Statuses = Requests{}, grants.StatusesRFC6749
+	w.Requests, w.Errors = Requests{}, grants.Errors{Statuses: grants.StatusesRFC6749}
 	return w
 }
 

@@ -228,7 +228,9 @@ func (w *world) Remove(ctx context.Context, _ mfa.Credential, _ []mfa.Authentica
 	return w.reach(ctx)
 }
 
-func (*world) Account(context.Context, string) (string, error) { return "alice@example.test", nil }
+func (*world) Account(context.Context, string) (mfa.Account, error) {
+	return mfa.Account{Name: "alice@example.test"}, nil
+}
 
 func (w *world) CreateTransaction(_ context.Context, t mfa.Transaction) error {
 	w.transactions[t.ID] = t

@@ -20,13 +20,14 @@ func (c Config) Validate() error {
 	for _, l := range []struct {
 		name       string
 		value, max int
+		why        string
 	}{
-		{"free_attempts", c.FreeAttempts, 10}, {"daily_attempts", c.DailyAttempts, 240},
-		{"disable_after", c.DisableAfter, 100}, // SP 800-63B, 3.2.2
-		{"password_attempts", c.PasswordAttempts, 100}, {"address_attempts", c.AddressAttempts, 100_000},
+		{"free_attempts", c.FreeAttempts, 10, ""}, {"daily_attempts", c.DailyAttempts, 240, ""},
+		{"disable_after", c.DisableAfter, 100, " (SP 800-63B, 3.2.2)"},
+		{"password_attempts", c.PasswordAttempts, 100, ""}, {"address_attempts", c.AddressAttempts, 100_000, ""},
 	} {
 		if l.value < 1 || l.value > l.max {
-			errs = append(errs, fmt.Errorf("%s: must be between 1 and %d", l.name, l.max))
+			errs = append(errs, fmt.Errorf("%s: must be between 1 and %d%s", l.name, l.max, l.why))
 		}
 	}
 	return errors.Join(errs...)

@@ -229,9 +229,9 @@ func resetFactors(t *testing.T, s *databaseSuite) {
 }
 
 func accountNames(t *testing.T, s *databaseSuite) {
-	for subject, want := range map[string]string{alice: "alice@example.test", bob: "bob"} {
+	for subject, want := range map[string]mfa.Account{alice: {Name: "alice@example.test", Verified: true}, bob: {Name: "bob"}} {
 		if got, err := s.b.Authenticators.Account(t.Context(), subject); err != nil || got != want {
-			t.Errorf("account of %s: %q, %v, want %q", subject, got, err, want)
+			t.Errorf("account of %s: %+v, %v, want %+v", subject, got, err, want)
 		}
 	}
 	if _, err := s.b.Authenticators.Account(t.Context(), "auth0|nobody"); fault.Of(err) != fault.NotFound {

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -197,22 +198,17 @@ func alive(db *gorm.DB, t mfa.Transaction) (bool, error) {
 	return continues(db, t.Login)
 }
 
-// Account implements mfa.AuthenticatorStore: the e-mail address, else the user name,
-// else the id.
-func (s *Store) Account(ctx context.Context, subject string) (string, error) {
+// Account implements mfa.AuthenticatorStore. Its name is the e-mail address, else the
+// user name, else the id.
+func (s *Store) Account(ctx context.Context, subject string) (mfa.Account, error) {
 	u, err := s.user(ctx, subject)
-	switch {
-	case err != nil:
-		return "", err
-	case u.BlockedAt != 0:
-		return "", fmt.Errorf("sqlstore: name the account: %w", fault.UserBlocked)
-	case u.Email != "":
-		return u.Email, nil
-	case u.Username != "":
-		return u.Username, nil
-	default:
-		return u.ID, nil
+	if err != nil {
+		return mfa.Account{}, err
 	}
+	if u.BlockedAt != 0 {
+		return mfa.Account{}, fmt.Errorf("sqlstore: read the account: %w", fault.UserBlocked)
+	}
+	return mfa.Account{Name: cmp.Or(u.Email, u.Username, u.ID), Verified: u.Email != "" && u.EmailVerified}, nil
 }
 
 // ResetFactors deletes every authenticator of a user and reports how many there were.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -109,8 +110,26 @@ func flagged(err error) error {
 	for _, p := range problems {
 		_, member, _ := strings.Cut(p.Path, ".")
 		member, _, _ = strings.Cut(member, "[")
-		lines = append(lines, "--"+strings.ReplaceAll(member, "_", "-")+" "+p.Text)
+		lines = append(lines, flag(member)+" "+spoken(p.Text))
 	}
 	slices.Sort(lines)
 	return &Misuse{strings.Join(slices.Compact(lines), "\n")}
+}
+
+// flag is the flag of a member.
+func flag(member string) string { return "--" + strings.ReplaceAll(member, "_", "-") }
+
+// setting is a member with its value, as a tenant file would have them.
+var setting = regexp.MustCompile(`\b(id|name|type|grants|first_party|trusted_forwarder|mfa|origins|redirect_uris|audiences|jwks_file|username|email|email_verified): (\[[^\]]*\]|[^\s;,]+)`)
+
+// spoken is advice about a tenant file as advice about flags: "say type: public" becomes
+// "say --type public".
+func spoken(text string) string {
+	return setting.ReplaceAllStringFunc(text, func(yaml string) string {
+		m := setting.FindStringSubmatch(yaml)
+		if m[2] == "true" {
+			return flag(m[1])
+		}
+		return flag(m[1]) + " " + strings.ReplaceAll(strings.Trim(m[2], "[]"), ", ", ",")
+	})
 }

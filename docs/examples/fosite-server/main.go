@@ -78,7 +78,7 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if fault.Of(err) != fault.Internal { // a failure that fosite does not know
-		grants.WriteError(w, err, s.now(), grants.StatusesAuth0)
+		grants.WriteError(w, err, s.now(), grants.Errors{})
 		return
 	}
 	s.provider.WriteAccessError(ctx, w, request, err)

@@ -159,7 +159,7 @@ func (s *server) answer(do func(*http.Request) (map[string]any, error)) http.Han
 			members, err = do(r)
 		}
 		if err != nil {
-			grants.WriteError(w, err, s.now(), grants.StatusesAuth0)
+			grants.WriteError(w, err, s.now(), grants.Errors{})
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")

@@ -149,26 +149,31 @@ func (w *World) start(t testing.TB, nodes int) {
 	}
 }
 
-// Restart stops every gateway and starts it anew, with texts of the tenant file
-// replaced: old and new in turn. Each old one must be there.
+// Restart stops every gateway and starts it anew, with texts of the configuration and the
+// tenant file replaced: old and new in turn. Each old one must be there.
 func (w *World) Restart(t testing.TB, replace ...string) {
 	t.Helper()
 	for _, n := range w.nodes {
 		n.stop()
 	}
-	file := filepath.Join(filepath.Dir(w.file), "tenant.yaml")
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i+1 < len(replace); i += 2 {
-		if !bytes.Contains(text, []byte(replace[i])) {
-			t.Fatalf("the tenant file does not say %q", replace[i])
+	said := map[string]bool{}
+	for _, file := range []string{w.file, filepath.Join(filepath.Dir(w.file), "tenant.yaml")} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
 		}
-		text = bytes.ReplaceAll(text, []byte(replace[i]), []byte(replace[i+1]))
+		for i := 0; i+1 < len(replace); i += 2 {
+			said[replace[i]] = said[replace[i]] || bytes.Contains(text, []byte(replace[i]))
+			text = bytes.ReplaceAll(text, []byte(replace[i]), []byte(replace[i+1]))
+		}
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
+	for old, there := range said {
+		if !there {
+			t.Fatalf("neither file says %q", old)
+		}
 	}
 	w.start(t, len(w.nodes))
 }

@@ -52,7 +52,7 @@ func RunFactor(t *testing.T, make func(t testing.TB) Case) {
 // enroll has the factor make an authenticator of the subject, pending under handle.
 func (c Case) enroll(t *testing.T, handle string) (mfa.Authenticator, map[string]any) {
 	t.Helper()
-	r := mfa.Enrolling{Subject: subject, Account: "mira@example.com"}
+	r := mfa.Enrolling{Subject: subject, Account: mfa.Account{Name: "mira@example.com"}}
 	var made mfa.Enrollment
 	var err error
 	switch f := c.Factor.(type) {

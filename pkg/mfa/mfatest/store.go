@@ -3,7 +3,6 @@ package mfatest
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -18,7 +17,7 @@ import (
 // Store keeps authenticators, failures, issuances and the audit log in memory.
 type Store struct {
 	mu       sync.Mutex
-	accounts map[string]string // by subject
+	accounts map[string]mfa.Account // by subject
 	blocked  map[string]bool
 	ended    map[string]bool // handles of credentials
 	state    state
@@ -37,14 +36,25 @@ var (
 // NewStore makes a store that knows the subjects, each with the name that an
 // authenticator app shows.
 func NewStore(accounts map[string]string) *Store {
-	return &Store{
-		accounts: maps.Clone(accounts),
+	s := &Store{
+		accounts: map[string]mfa.Account{},
 		blocked:  map[string]bool{},
 		ended:    map[string]bool{},
 		state:    state{redeemed: map[string]bool{}},
 		failures: map[string]throttle.Failures{},
 		access:   map[string]record.AccessToken{},
 	}
+	for subject, name := range accounts {
+		s.accounts[subject] = mfa.Account{Name: name}
+	}
+	return s
+}
+
+// Verify makes the address of a subject a verified one.
+func (s *Store) Verify(subject string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.accounts[subject] = mfa.Account{Name: s.accounts[subject].Name, Verified: true}
 }
 
 // Put adds authenticators as they are, in place of those with the same id.
@@ -120,17 +130,17 @@ func (s *Store) Associate(_ context.Context, c mfa.Credential, seen, pending []m
 }
 
 // Account implements mfa.AuthenticatorStore.
-func (s *Store) Account(_ context.Context, subject string) (string, error) {
+func (s *Store) Account(_ context.Context, subject string) (mfa.Account, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	name, ok := s.accounts[subject]
+	account, ok := s.accounts[subject]
 	switch {
 	case !ok:
-		return "", fault.NotFound
+		return mfa.Account{}, fault.NotFound
 	case s.blocked[subject]:
-		return "", fault.UserBlocked
+		return mfa.Account{}, fault.UserBlocked
 	}
-	return name, nil
+	return account, nil
 }
 
 // Attempt implements throttle.Limiter.

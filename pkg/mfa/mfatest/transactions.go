@@ -104,7 +104,7 @@ func (d Down) Remove(context.Context, mfa.Credential, []mfa.Authenticator, []str
 }
 
 // Account implements mfa.AuthenticatorStore.
-func (d Down) Account(context.Context, string) (string, error) { return "", d.Err }
+func (d Down) Account(context.Context, string) (mfa.Account, error) { return mfa.Account{}, d.Err }
 
 // CreateTransaction implements mfa.TransactionStore.
 func (d Down) CreateTransaction(context.Context, mfa.Transaction) error { return d.Err }

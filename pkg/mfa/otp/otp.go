@@ -110,7 +110,7 @@ func (f *Factor) Enroll(_ context.Context, r mfa.Enrolling) (mfa.Enrollment, err
 			"authenticator_type": string(mfa.OTP),
 			"id":                 id,
 			"secret":             text,
-			"barcode_uri":        keyURI(f.o.Issuer(), r.Account, text),
+			"barcode_uri":        keyURI(f.o.Issuer(), r.Account.Name, text),
 		},
 	}, nil
 }

@@ -229,7 +229,7 @@ func TestDamaged(t *testing.T) {
 }
 
 func TestEnroll(t *testing.T) {
-	made, err := factor(t, &mfatest.Clock{}, 1).Enroll(t.Context(), mfa.Enrolling{Account: "mira@example.com"})
+	made, err := factor(t, &mfatest.Clock{}, 1).Enroll(t.Context(), mfa.Enrolling{Account: mfa.Account{Name: "mira@example.com"}})
 	if err != nil || len(made.Authenticators) != 1 {
 		t.Fatalf("%+v, %v", made, err)
 	}

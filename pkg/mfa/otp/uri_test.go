@@ -21,7 +21,7 @@ func TestKeyURI(t *testing.T) {
 	for _, issuer := range names {
 		for _, account := range names {
 			f := otp.New(otp.Options{Issuer: func() string { return issuer }, Random: mfatest.Random(t.Name())})
-			made, err := f.Enroll(t.Context(), mfa.Enrolling{Account: account})
+			made, err := f.Enroll(t.Context(), mfa.Enrolling{Account: mfa.Account{Name: account}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -78,7 +78,7 @@ func FuzzKeyURI(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, issuer, account string) {
 		o := otp.New(otp.Options{Issuer: func() string { return issuer }, Random: mfatest.Random("FuzzKeyURI")})
-		made, err := o.Enroll(t.Context(), mfa.Enrolling{Account: account})
+		made, err := o.Enroll(t.Context(), mfa.Enrolling{Account: mfa.Account{Name: account}})
 		if err != nil {
 			t.Fatal(err)
 		}
