@@ -64,7 +64,10 @@ func (d deps) checkPolicy(ctx context.Context, db database, u identity.User, pas
 	if err != nil {
 		return err
 	}
-	policy := identity.Policy{MinLength: db.config.Passwords.MinLength}
+	var policy identity.Policy
+	if policy.MinLength, err = db.MinLength(ctx); err != nil {
+		return err
+	}
 	if policy.Blocklist, err = blocklist(db.config.Passwords.BlocklistFile); err != nil {
 		return err
 	}

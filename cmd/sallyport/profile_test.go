@@ -20,7 +20,10 @@ func TestServeLooksAtRegisteredClients(t *testing.T) {
 	if !strings.Contains(out, "or disable it with `sallyport clients disable spa`") {
 		t.Errorf("nothing is said of what to do: %s", out)
 	}
+	const password = "a walk at dawn"
+	k.says("at least 15 characters", exitMisuse, password+"\n", "users", "set-password", "auth0|alice", "--password-stdin")
 	k.want(exitOK, "", "clients", "disable", "spa")
+	k.want(exitOK, password+"\n", "users", "set-password", "auth0|alice", "--password-stdin")
 	k.says(why, exitFailed, "", "clients", "enable", "spa")
 	_, stop := k.begin(`"msg":"serving"`, toStderr, "serve")
 	if code := stop(); code != exitOK {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport/sallyport/config"
 	"github.com/sallyport/sallyport/pkg/gateway"
@@ -182,5 +183,66 @@ func TestReviewOfTheDatabase(t *testing.T) {
 	}
 	if got := reviewed(func(*config.Config) {}); got != "" {
 		t.Errorf("of a disabled client:\n%s", got)
+	}
+}
+
+// The profiles that people can log in with, on the wire: C-02, C-04, C-05, C-08,
+// C-11, C-12, C-13, C-15, C-19, C-20, C-21.
+func TestProfilesOnTheWire(t *testing.T) {
+	const app, object = "https://app.example.test", "application/json"
+	for _, p := range []struct {
+		profile, kind string
+		acr           any
+		life          float64
+		daily         int
+	}{
+		{"auth0-compat", "JWT", nil, 86400, 240},
+		{"recommended", "at+jwt", record.MultiFactor, 900, 25},
+		{"nist", "at+jwt", record.MultiFactor, 900, 25},
+	} {
+		t.Run(p.profile, func(t *testing.T) {
+			t.Parallel()
+			w := gatewaytest.New(t, gatewaytest.SQLite(), "profile: "+p.profile)
+			alice := w.Enroll(t, "alice")
+			if n := strings.Count(alice.Recovery, ""); n != 25 {
+				t.Errorf("C-15: a recovery code of %d characters", n-1)
+			}
+			open := ask(t, w, "spa", "alice")
+			next := w.Recover(t, open, alice.Recovery).Want(t, http.StatusOK, "").Text("recovery_code")
+			refused(t, w.Recover(t, ask(t, w, "spa", "alice"), alice.Recovery), http.StatusForbidden, "invalid_grant", "") // C-02
+			w.Recover(t, ask(t, w, "spa", "alice"), next).Want(t, http.StatusOK, "")
+			w.Clock.Wind(time.Minute)
+			done := w.OTP(t, ask(t, w, "spa", "alice"), w.Code(t, alice.Seed, -1)).Want(t, http.StatusOK, "") // C-08
+			if done.JSON["expires_in"] != p.life {
+				t.Errorf("C-11: expires_in %v", done.JSON["expires_in"])
+			}
+			if got := claims(t, w, done.Text("access_token"), p.kind)["acr"]; got != p.acr {
+				t.Errorf("C-04, C-20: acr %v, want %v", got, p.acr)
+			}
+
+			login := func(body string, header map[string]string) gatewaytest.Reply {
+				return w.Do(t, gatewaytest.Request{Method: http.MethodPost, Path: "/oauth/token", ContentType: object, Body: body, Header: header})
+			}
+			const carol = `{"grant_type":"password","username":"carol","password":"` + gatewaytest.Password + `","realm":null,"client_id":`
+			login(carol+`"spa"}`, nil).Want(t, http.StatusOK, "")                                       // C-13, C-19
+			for origin, allowed := range map[string]string{app: app, "https://evil.example.test": ""} { // C-21
+				got := login(carol+`"spa"}`, map[string]string{"Origin": origin}).Header.Get("Access-Control-Allow-Origin")
+				if got != allowed {
+					t.Errorf("C-21: a page of %s may read what %q may", origin, got)
+				}
+			}
+
+			// C-05: of a day so many wrong codes are looked at, whoever ends the waits between.
+			looked := 0
+			for range p.daily/4 + 2 {
+				token := ask(t, w, "spa", "alice")
+				looked += guesses(t, w, token, alice.Seed, 4)
+				w.Clock.Wind(30 * time.Second)
+				w.OTP(t, token, w.Code(t, alice.Seed, 0))
+			}
+			if looked != p.daily {
+				t.Errorf("C-05: %d wrong codes were looked at, want %d", looked, p.daily)
+			}
+		})
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sallyport/sallyport/config"
 	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/storage/sqlstore"
 )
@@ -119,6 +120,24 @@ func (a *Administration) MayServe(ctx context.Context, id string) error {
 		return errors.New(strings.Join(f.refused, "\n"))
 	}
 	return nil
+}
+
+// MinLength is how many code points a password has that somebody chooses now:
+// passwords.min_length, and no fewer than one has to have that may stand alone while there
+// is a client where it does.
+func (a *Administration) MinLength(ctx context.Context) (int, error) {
+	clients, err := a.Clients(ctx)
+	if err != nil {
+		return 0, err
+	}
+	c := a.options.Config
+	for _, k := range clients {
+		var f findings
+		if f.add("", c.ContradictionsOfClient(k), ""); len(f.refused) > 0 && !k.Disabled {
+			return max(c.Passwords.MinLength, identity.MinLengthAlone), nil
+		}
+	}
+	return c.Passwords.MinLength, nil
 }
 
 // UnknownAPI is an audience of a client that no API has; empty: there is none.
