@@ -7,6 +7,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/mfa/oob/push"
 	"github.com/sallyport/sallyport/pkg/mfa/otp"
 	"github.com/sallyport/sallyport/pkg/mfa/recovery"
 	"github.com/sallyport/sallyport/pkg/secret"
@@ -35,6 +36,7 @@ type Config struct {
 	Passwords   identity.Config `yaml:"passwords" doc:"The first factor."`
 	OTP         otp.Config      `yaml:"otp" doc:"One-time passwords."`
 	Recovery    recovery.Config `yaml:"recovery" doc:"Recovery codes."`
+	Push        push.Rules      `yaml:"push" doc:"How phones are asked to approve."`
 	Throttle    throttle.Config `yaml:"throttle" doc:"Limits on attempts."`
 	Audit       audit.Config    `yaml:"audit" doc:"The record of who proved what."`
 	Tracing     tracing.Config  `yaml:"tracing" doc:"Spans for OpenTelemetry; off by default."`
@@ -95,6 +97,7 @@ const (
 type Errors struct {
 	Status          string `yaml:"status" enum:"auth0|rfc6749" doc:"HTTP status of invalid_grant and unauthorized_client: auth0 (403) or rfc6749 (400)."`
 	Throttled       string `yaml:"throttled" default:"too_many_attempts" enum:"too_many_attempts|invalid_request" doc:"The error of a 429 that follows wrong second factors; some libraries know the one, some old tenants sent the other."`
+	Rejected        string `yaml:"rejected" enum:"invalid_grant|access_denied" doc:"The error of a push that was denied: invalid_grant, which libraries know, or access_denied with status 400 (RFC 8628)."`
 	MFARequirements bool   `yaml:"mfa_requirements" default:"on" doc:"Say in mfa_required which factors there are, and list authenticators with their type."`
 }
 

@@ -39,6 +39,10 @@ func (c *Config) ContradictionsOfClient(k record.Client) []Contradiction {
 			"profile %s takes passwords.min_length %d only where every login has a second factor (SP 800-63B, 3.1.1.2), and here a password can stand alone; say mfa: required, or in the configuration passwords.min_length: %d",
 			c.Profile, c.Passwords.MinLength, identity.MinLengthAlone)})
 	}
+	if k.Binding == record.BindingPlain && (c.Profile == NIST || c.Profile == Strict) {
+		all = append(all, Contradiction{Member: "push_binding", Text: fmt.Sprintf(
+			"profile %s takes a code, because %s; say code_to_page or code_to_phone, or choose another profile", c.Profile, tapped)})
+	}
 	if c.Profile != Strict {
 		return all
 	}

@@ -116,6 +116,7 @@ func (c *Config) validate() {
 	r.ObjectTo("passwords", c.Passwords.Validate())
 	r.ObjectTo("otp", c.OTP.Validate())
 	r.ObjectTo("recovery", c.Recovery.Validate())
+	r.ObjectTo("push", c.Push.Validate())
 	r.ObjectTo("throttle", c.Throttle.Validate())
 	r.ObjectTo("tracing", c.Tracing.Validate())
 	r.ObjectTo("delivery", c.Delivery.Validate())

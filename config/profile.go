@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/sallyport/sallyport/config/strict"
+	"github.com/sallyport/sallyport/pkg/record"
 )
 
 // Profile is a set of defaults, and of settings that are refused.
@@ -53,6 +54,7 @@ const (
 	guessing   = "who knows the password must not guess a code with more than 1 in 10,000 in a day"
 	proved     = "whoever has a session need not be the one who opened it, and could enroll first"
 	untraced   = "what nobody can trace must not happen"
+	tapped     = "a tap alone does not tell whose login it approves (SP 800-63B, 3.1.3)"
 	auth0Reads = "applications made for Auth0 "
 )
 
@@ -95,6 +97,14 @@ var table = []row{
 	{"errors.status", [4]string{StatusAuth0, StatusAuth0, StatusAuth0, StatusRFC6749}, map[Profile]hold{
 		Auth0Compat: {just, StatusAuth0, auth0Reads + "look for 403"},
 		Strict:      {just, StatusRFC6749, "RFC 6749, 5.2 has 400 for what is refused"},
+	}},
+	{"errors.rejected", [4]string{"invalid_grant", "invalid_grant", "invalid_grant", "access_denied"}, map[Profile]hold{
+		Auth0Compat: {just, "invalid_grant", auth0Reads + "look for invalid_grant"},
+		Strict:      {just, "access_denied", "RFC 8628, 3.5 has access_denied for what its user denied"},
+	}},
+	{"push.binding", [4]string{"plain", "plain", string(record.BindingToPage), string(record.BindingToPage)}, map[Profile]hold{
+		NIST:   {just, string(record.BindingToPage), tapped},
+		Strict: {just, string(record.BindingToPage), tapped},
 	}},
 	{"otp.skew", [4]string{"1", "1", "1", "0"}, map[Profile]hold{Strict: {just, "0", "a one-time password is good for 30 seconds at most"}}},
 	{"recovery.codes", [4]string{"1", "1", "1", "10"}, map[Profile]hold{

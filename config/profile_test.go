@@ -59,7 +59,11 @@ var cells = []struct {
 		free("errors: {status: rfc6749}", "libraries decide by the code"), free("errors: {status: rfc6749}", "libraries decide by the code"),
 		refused("errors: {status: auth0}", "errors.status: profile strict takes just rfc6749"),
 	}},
-	{"C-03", "", [4]string{}, all(later("push"))},
+	{"C-03", "rejected", [4]string{"invalid_grant", "invalid_grant", "invalid_grant", "access_denied"}, [4]cell{
+		refused("errors: {rejected: access_denied}", "errors.rejected: profile auth0-compat takes just invalid_grant"),
+		free("errors: {rejected: access_denied}", "Auth0 was seen to send either"), free("errors: {rejected: access_denied}", "Auth0 was seen to send either"),
+		refused("errors: {rejected: invalid_grant}", "errors.rejected: profile strict takes just access_denied"),
+	}},
 	{"C-04", "amr", [4]string{"off", "on", "on", "on"}, [4]cell{
 		free("tokens: {amr: on}", "further claims break no application"),
 		refused("tokens: {amr: off}", "tokens.amr: profile recommended takes just on"),
@@ -78,8 +82,17 @@ var cells = []struct {
 		refused("throttle: {daily_attempts: 26}", "throttle.daily_attempts: profile nist takes at most 25"),
 		refused("throttle: {daily_attempts: 11}", "throttle.daily_attempts: profile strict takes at most 10"),
 	}},
-	{"C-06", "", [4]string{}, all(later("push"))},
-	{"C-07", "", [4]string{}, all(later("push"))},
+	{"C-06", "binding", [4]string{"plain", "plain", "code_to_page", "code_to_page"}, [4]cell{
+		free("push: {binding: code_to_page}", "more is asked for"), free("push: {binding: code_to_page}", "more is asked for"),
+		refused("push: {binding: plain}", "push.binding: profile nist takes just code_to_page"),
+		refused("push: {binding: plain}", "push.binding: profile strict takes just code_to_page"),
+	}},
+	{"C-06", "", [4]string{}, [4]cell{
+		fixed("a client chooses for itself"), fixed("a client chooses for itself"),
+		client("mfa: required, grants: [mfa], push_binding: plain", "push_binding: profile nist takes a code"),
+		client("mfa: required, grants: [mfa], push_binding: plain", "push_binding: profile strict takes a code"),
+	}},
+	{"C-07", "", [4]string{}, all(fixed("a code that a person carries over has six digits"))},
 	{"C-08", "skew", [4]string{"1", "1", "1", "0"}, [4]cell{
 		refused("otp: {skew: 2}", "otp.skew: must be 0"), refused("otp: {skew: 2}", "otp.skew: must be 0"),
 		refused("otp: {skew: 2}", "otp.skew: must be 0"), refused("otp: {skew: 1}", "otp.skew: profile strict takes just 0"),

@@ -50,6 +50,7 @@ type TenantClient struct {
 	RedirectURIs []string            `yaml:"redirect_uris" example:"[https://app.example.com/callback]" doc:"Where authorization answers may go."`
 	MFA          record.MFAMode      `yaml:"mfa" default:"enrolled" enum:"required|enrolled|off" doc:"Who is asked for a second factor."`
 	Audiences    map[string][]string `yaml:"audiences" example:"{https://api.example.com/: [read:things]}" doc:"The APIs it may have, each with its scopes (none listed: all). Left out: every API."`
+	Binding      record.Binding      `yaml:"push_binding" enum:"plain|code_to_page|code_to_phone" doc:"What ties a push to a login of this client: see push.binding, which is the default. code_to_phone: the login shows a code that the phone's app asks for, which apps of the unmodified Guardian SDKs do not."`
 	Leeway       time.Duration       `yaml:"refresh_leeway" default:"0s" doc:"How long after its first use a refresh token may be used again, at most five times; at most 1m. For clients that refresh in parallel. Otherwise a second use ends the session."`
 	Disabled     bool                `yaml:"disabled" default:"off" doc:"The client is refused. Taking this out does not end it; clients enable does."`
 
@@ -97,7 +98,7 @@ func (c TenantClient) Client() record.Client {
 		ID: c.ID, Name: c.Name, Confidential: c.Type == confidential, FirstParty: c.FirstParty,
 		Grants: c.Grants, Origins: c.Origins, RedirectURIs: c.RedirectURIs, MFA: c.MFA,
 		ManagedBy: record.ManagedByFile, Disabled: c.Disabled, Audiences: c.Audiences,
-		TrustedForwarder: c.TrustedForwarder, RefreshLeeway: c.Leeway,
+		TrustedForwarder: c.TrustedForwarder, RefreshLeeway: c.Leeway, Binding: c.Binding,
 	}
 	for _, s := range c.secrets() {
 		out.SecretHashes = append(out.SecretHashes, secret.Hash(s))

@@ -112,6 +112,10 @@ type Errors struct {
 	// if it is empty, by which libraries know it, or what real tenants were seen to send,
 	// invalid_request (Auth0 MFA API, Q2).
 	Throttled string
+	// Rejected is the error of a challenge that was denied: invalid_grant if it is empty, as
+	// documentation and libraries have it, or access_denied with 400, which the real service
+	// was recorded with and RFC 8628 has (Q1).
+	Rejected string
 }
 
 // show changes an answer, which is Auth0's, to what is to be shown.
@@ -122,6 +126,9 @@ func (e Errors) show(a *Answer) {
 	}
 	if e.Throttled != "" && a.Kind == fault.TooManyFailures {
 		a.Members["error"] = e.Throttled
+	}
+	if e.Rejected == "access_denied" && a.Kind == fault.Rejected {
+		a.Members["error"], a.Status = e.Rejected, http.StatusBadRequest
 	}
 }
 

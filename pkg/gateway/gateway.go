@@ -210,7 +210,7 @@ func (g *Gateway) compose(users identity.Verifier) *server.Server {
 			grants.NewRefresh(options, sql), grants.NewStepUp(options, issuer.InHand, c.Lifetimes.RefreshToken), grants.NewClientCredentials(options, issuer))...),
 		Clients: clients, Verifier: verifier, Registrar: mfa.NewRegistrar(domain),
 		Issuer: issuer, Users: sql, Origins: origins(c, sql), JWKS: g.signer.JWKS, Kinds: c.Errors.MFARequirements,
-		Requests: server.Requests{JSON: c.Requests.JSON, Tolerant: c.Requests.Tolerant}, Errors: grants.Errors{Statuses: grants.Statuses(c.Errors.Status), Throttled: c.Errors.Throttled},
+		Requests: server.Requests{JSON: c.Requests.JSON, Tolerant: c.Requests.Tolerant}, Errors: grants.Errors{Statuses: grants.Statuses(c.Errors.Status), Throttled: c.Errors.Throttled, Rejected: c.Errors.Rejected},
 		Observer: g.observer, Log: g.Log, Now: g.Now, Random: g.Random,
 	})
 }
