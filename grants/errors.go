@@ -88,9 +88,10 @@ var catalogue = map[fault.Kind]row{
 	fault.BadAccessToken:    {http.StatusUnauthorized, "invalid_token", "The access token is expired, revoked or malformed."},
 	fault.ForeignToken:      {http.StatusBadRequest, "invalid_request", "The token was not issued to this client."},
 
-	fault.Unavailable: {http.StatusServiceUnavailable, "temporarily_unavailable", "Something that the gateway depends on does not answer. Try again."},
-	fault.Overloaded:  {http.StatusServiceUnavailable, "temporarily_unavailable", "The gateway is busy. Try again."},
-	fault.Internal:    {http.StatusInternalServerError, "server_error", "Something went wrong in the gateway; its log says what."},
+	fault.Unavailable:   {http.StatusServiceUnavailable, "temporarily_unavailable", "Something that the gateway depends on does not answer. Try again."},
+	fault.Overloaded:    {http.StatusServiceUnavailable, "temporarily_unavailable", "The gateway is busy. Try again."},
+	fault.Undeliverable: {http.StatusServiceUnavailable, "temporarily_unavailable", "The message could not be delivered. Use another factor."},
+	fault.Internal:      {http.StatusInternalServerError, "server_error", "Something went wrong in the gateway; its log says what."},
 }
 
 // retryDefault is sent with a 503 or 429 whose failure does not say when to try again.

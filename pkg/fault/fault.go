@@ -101,9 +101,10 @@ const (
 
 // Failures of the gateway.
 const (
-	Unavailable Kind = "unavailable" // a dependency is down: 503 and Retry-After, never a token
-	Overloaded  Kind = "overloaded"  // the hashing queue is full: 503 and Retry-After
-	Internal    Kind = "internal"
+	Unavailable   Kind = "unavailable"   // a dependency is down: 503 and Retry-After, never a token
+	Overloaded    Kind = "overloaded"    // the hashing queue is full: 503 and Retry-After
+	Undeliverable Kind = "undeliverable" // no message reaches the person in this way, also not later
+	Internal      Kind = "internal"
 )
 
 // Details is a Kind with what the answer or the log needs beside it.
