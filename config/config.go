@@ -103,10 +103,10 @@ type Errors struct {
 
 // Delivery holds the channels to people; nil where none is configured.
 type Delivery struct {
-	Email *Email   `yaml:"email" doc:"Electronic mail."`
-	SMS   *Webhook `yaml:"sms" doc:"Text messages."`
-	Voice *Webhook `yaml:"voice" doc:"Calls that speak a code."`
-	Push  *Push    `yaml:"push" doc:"Push services."`
+	Email *Email       `yaml:"email" doc:"Electronic mail."`
+	SMS   *Webhook     `yaml:"sms" doc:"Text messages."`
+	Voice *Webhook     `yaml:"voice" doc:"Calls that speak a code."`
+	Push  *push.Config `yaml:"push" doc:"Push services."`
 }
 
 // Email is a mail server that takes the gateway's mail.
@@ -123,15 +123,4 @@ type Webhook struct {
 	Driver string      `yaml:"driver" required:"true" enum:"webhook|twilio" example:"webhook" doc:"The way messages are sent; twilio is not served by this version."`
 	URL    string      `yaml:"url" required:"true" print:"url" example:"https://messages.example.com/send" doc:"Where messages are posted; https, or http to a loopback host."`
 	Secret secret.Text `yaml:"secret" required:"true" example:"${SMS_SECRET}" doc:"whsec_ and the base64 of a key of at least 24 bytes, which signs what is posted."`
-}
-
-// Push holds the push services; nil where none is configured.
-type Push struct {
-	FCM *FCM `yaml:"fcm" optional:"true" doc:"Firebase Cloud Messaging. All its variables unset or empty: left out."`
-}
-
-// FCM is Firebase Cloud Messaging.
-type FCM struct {
-	CredentialsFile string `yaml:"credentials_file" required:"true" file:"true" example:"/etc/sallyport/fcm.json" doc:"Service-account JSON."`
-	Endpoint        string `yaml:"endpoint" default:"https://fcm.googleapis.com" doc:"Base of the service; /v1/projects/PROJECT/messages:send follows."`
 }

@@ -4,9 +4,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"maps"
@@ -77,13 +79,34 @@ func certificate(t *testing.T) (cert, key string) {
 		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: text}))
 }
 
+// serviceAccount is a file as Google gives it out, with a key of its own.
+func serviceAccount(t *testing.T) string {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(map[string]string{
+		"project_id": "p", "client_email": "a@b.test", "token_uri": "http://127.0.0.1:1/token",
+		"private_key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // fixture is the complete example with everything it needs around it.
 func fixture(t *testing.T) (file string, vars map[string]string) {
 	t.Helper()
 	cert, key := certificate(t)
 	files := map[string]string{
 		"tls.crt": cert, "tls.key": key,
-		"fcm.json": `{"project_id":"p","client_email":"a@b.test","private_key":"k","token_uri":"http://127.0.0.1:1/token"}`,
+		"fcm.json": serviceAccount(t),
 	}
 	for _, name := range []string{"sallyport.yaml", "tenant.yaml"} {
 		text, err := os.ReadFile(filepath.Join("testdata", name))
@@ -307,7 +330,7 @@ func TestReference(t *testing.T) {
 	if first.String() != second.String() {
 		t.Error("the reference differs from one time to the next")
 	}
-	for _, s := range []string{"### `delivery.push.fcm`", "### `clients[]`", "| `public_url` | text | required |",
+	for _, s := range []string{"### `delivery.push.fcm`", "### `delivery.push.apns`", "### `clients[]`", "| `public_url` | text | required |",
 		"| `access_token` | duration | `15m`; auth0-compat: `24h`; nist: `15m`, at most `1h`; strict: at most `5m` |", "`secret_file`", "\n| `argon2"} {
 		if got := strings.Contains(first.String(), s); got == strings.HasPrefix(s, "\n") {
 			t.Errorf("%q in the reference: %v", s, got)

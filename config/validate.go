@@ -2,7 +2,6 @@ package config
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/mail"
@@ -21,8 +20,6 @@ const (
 	longestAccess  = signer.LongestLife
 	longestRefresh = 365 * 24 * time.Hour
 	webhookKey     = 24 // bytes (Standard Webhooks)
-
-	credentialsLimit = 64 << 10 // bytes
 )
 
 // Validate reports everything that is wrong, each error as "key: text".
@@ -51,8 +48,8 @@ func (d Delivery) Validate() error {
 	if d.Voice != nil {
 		errs = append(errs, inside("voice", d.Voice.Validate()))
 	}
-	if d.Push != nil && d.Push.FCM != nil {
-		errs = append(errs, inside("push.fcm", d.Push.FCM.Validate()))
+	if d.Push != nil {
+		errs = append(errs, inside("push", d.Push.Validate()))
 	}
 	return errors.Join(errs...)
 }
@@ -99,31 +96,6 @@ func (w Webhook) Validate() error {
 		errs = append(errs, errors.New("secret: must be whsec_ followed by base64"))
 	} else if len(key) < webhookKey {
 		errs = append(errs, fmt.Errorf("secret: is weak; it must hold at least %d bytes in base64", webhookKey))
-	}
-	return errors.Join(errs...)
-}
-
-// Validate reports everything that is wrong, each error as "key: text".
-func (f FCM) Validate() error {
-	var errs []error
-	if err := httpsOrLoopback(f.Endpoint); err != nil {
-		errs = append(errs, fmt.Errorf("endpoint: %w", err))
-	}
-	var account struct {
-		Project  string `json:"project_id"`
-		Email    string `json:"client_email"`
-		Key      string `json:"private_key"`
-		TokenURI string `json:"token_uri"`
-	}
-	content, err := strict.ReadFile(f.CredentialsFile, credentialsLimit)
-	if err != nil || json.Unmarshal(content, &account) != nil {
-		return errors.Join(append(errs, errors.New("credentials_file: is not the JSON of a service account"))...)
-	}
-	if account.Project == "" || account.Email == "" || account.Key == "" {
-		errs = append(errs, errors.New("credentials_file: must hold project_id, client_email and private_key"))
-	}
-	if httpsOrLoopback(account.TokenURI) != nil {
-		errs = append(errs, errors.New("credentials_file: its token_uri must be https, or http to a loopback host"))
 	}
 	return errors.Join(errs...)
 }

@@ -22,6 +22,7 @@ var unserved = []struct{ path, text string }{
 	{"delivery.sms", "no text message is sent yet"},
 	{"delivery.voice", "nobody is called yet"},
 	{"delivery.push.fcm", "nothing is pushed yet"},
+	{"delivery.push.apns", "nothing is pushed yet"},
 }
 
 // unservedGrants are the grants of a tenant file that nobody can use yet.
@@ -72,6 +73,12 @@ func (c *Config) Warnings() []string {
 	if c.Server.TLS != nil {
 		w.open("tls.key_file", c.Server.TLS.KeyFile, 0o007) // a group may share certificates
 	}
+	if push := c.Delivery.Push; push != nil && push.FCM != nil {
+		w.open("delivery.push.fcm.credentials_file", push.FCM.CredentialsFile, 0o077)
+	}
+	if push := c.Delivery.Push; push != nil && push.APNs != nil {
+		w.open("delivery.push.apns.key_file", push.APNs.KeyFile, 0o077)
+	}
 	return w.lines()
 }
 
@@ -110,6 +117,8 @@ func (c *Config) has(path string) bool {
 		return len(c.Dialects) > 0
 	case "delivery.push.fcm":
 		return c.Delivery.Push != nil && c.Delivery.Push.FCM != nil
+	case "delivery.push.apns":
+		return c.Delivery.Push != nil && c.Delivery.Push.APNs != nil
 	default:
 		return true
 	}

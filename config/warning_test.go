@@ -44,6 +44,8 @@ func TestWarnsOfOpenKeys(t *testing.T) {
 		{"keys.json", "KEY_FILE", 0o600, ""},
 		{"tls.key", "TLS_KEY", 0o644, ": tls.key_file: others can read the keys in it (mode 0644); run `chmod 600 tls.key`"},
 		{"tls.key", "TLS_KEY", 0o640, ""},
+		{"fcm.json", "FCM_CREDENTIALS", 0o640, ": delivery.push.fcm.credentials_file: others can read the keys in it (mode 0640); run `chmod 600 fcm.json`"},
+		{"fcm.json", "FCM_CREDENTIALS", 0o600, ""},
 	} {
 		if err := os.Chmod(vars[tc.variable], tc.mode); err != nil {
 			t.Fatal(err)
@@ -51,6 +53,26 @@ func TestWarnsOfOpenKeys(t *testing.T) {
 		got := warned(t, file, vars)
 		if tc.want == "" && strings.Contains(got, "others can read") || !strings.Contains(got, tc.want) {
 			t.Errorf("%s with mode %o: %q is not in\n%s", tc.file, tc.mode, tc.want, got)
+		}
+	}
+}
+
+// TestAPNsSection: it is there or absent as its variables say, and its key is looked at.
+func TestAPNsSection(t *testing.T) {
+	_, key := certificate(t)
+	dir := folder(t, map[string]string{"apns.p8": key, "c.yaml": minimal +
+		"delivery: {push: {apns: {key_file: \"${KEY}\", key_id: ABC123DEFG, team_id: DEF123GHIJ, topic: a.b}}}\n"})
+	file, p8 := filepath.Join(dir, "c.yaml"), filepath.Join(dir, "apns.p8")
+	if got := warned(t, file, nil); got != "" {
+		t.Errorf("a section without its variables warns:\n%s", got)
+	}
+	if err := os.Chmod(p8, 0o604); err != nil {
+		t.Fatal(err)
+	}
+	got := warned(t, file, map[string]string{"KEY": p8})
+	for _, want := range []string{": delivery.push.apns: valid, but not served", ": delivery.push.apns.key_file: others can read the keys"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in\n%s", want, got)
 		}
 	}
 }

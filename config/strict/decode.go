@@ -206,7 +206,7 @@ func (r *File) secretFile(n *yaml.Node, path string, v reflect.Value) {
 // content reads the file that a value names. What is in it counts as a part of the
 // configuration: the digest follows it.
 func (r *File) content(n *yaml.Node, path, name string) (string, bool) {
-	content, err := ReadFile(r.beside(name), secretLimit)
+	content, err := readFile(r.beside(name), secretLimit)
 	text := strings.TrimSpace(string(content))
 	if err == nil && text == "" {
 		err = fmt.Errorf("%s is empty", r.beside(name))

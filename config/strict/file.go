@@ -141,7 +141,7 @@ func (r *File) ObjectTo(prefix string, err error) {
 
 // parse reads the file and returns the mapping that it is, or nil after a problem.
 func (r *File) parse() *yaml.Node {
-	content, err := ReadFile(r.path, fileLimit)
+	content, err := readFile(r.path, fileLimit)
 	if _, absent := os.Stat(r.path); errors.Is(absent, os.ErrNotExist) {
 		r.fail(0, "", strings.TrimSuffix("there is no such file; "+r.Absent, "; "))
 		return nil
@@ -228,8 +228,8 @@ func fileProblem(path string) string {
 	}
 }
 
-// ReadFile reads a file of at most limit bytes. Its errors name the file.
-func ReadFile(path string, limit int64) ([]byte, error) {
+// readFile reads a file of at most limit bytes. Its errors name the file.
+func readFile(path string, limit int64) ([]byte, error) {
 	if text := fileProblem(path); text != "" {
 		return nil, errors.New(text)
 	}
