@@ -34,9 +34,7 @@ const grace = time.Minute
 // leave half of a step.
 type challengeScripts struct{ create, load, poll, decide *goredis.Script }
 
-// The first line keeps a script on a master even when it happens to write nothing: what a
-// replica does not know is not NotFound.
-const clock = `#!lua
+const clock = onMasters + `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[1]
 `

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/mfa/oob"
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/storage/conformance"
 	"github.com/sallyport/sallyport/storage/redis"
@@ -34,6 +35,13 @@ func TestCluster(t *testing.T) {
 			return open(t, g.URL, now)
 		})
 	})
+	t.Run("challenges", func(t *testing.T) {
+		conformance.RunChallenges(t, func(t testing.TB, now func() time.Time) oob.Store {
+			t.Helper()
+			g.FlushAll(t)
+			return open(t, g.URL, now)
+		})
+	})
 	s, bare := open(t, g.URL, fixed), g.Client(t)
 	t.Run("every master takes part", func(t *testing.T) { everyMaster(t, s, bare) })
 	t.Run("a slot moves", func(t *testing.T) { slotMoves(t, s, bare) })
@@ -48,6 +56,13 @@ func TestSentinels(t *testing.T) {
 	g := storagetest.NewRedisSentinels(t)
 	t.Run("transactions", func(t *testing.T) {
 		conformance.RunTransactions(t, func(t testing.TB, now func() time.Time) mfa.TransactionStore {
+			t.Helper()
+			g.FlushAll(t)
+			return open(t, g.URL, now)
+		})
+	})
+	t.Run("challenges", func(t *testing.T) {
+		conformance.RunChallenges(t, func(t testing.TB, now func() time.Time) oob.Store {
 			t.Helper()
 			g.FlushAll(t)
 			return open(t, g.URL, now)
@@ -148,31 +163,33 @@ func slotMoves(t *testing.T, s *redis.Store, bare *goredis.ClusterClient) {
 	for n := 0; to.Options().Addr == from.Options().Addr; n++ {
 		to = masterOf(t, bare, fmt.Sprint(n))
 	}
-	setSlot := func(c *goredis.Client, how string, of *goredis.Client) {
-		t.Helper()
-		id, err := of.Do(t.Context(), "CLUSTER", "MYID").Text()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Do(t.Context(), "CLUSTER", "SETSLOT", slot, how, id).Err(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	setSlot(to, "IMPORTING", from)
-	setSlot(from, "MIGRATING", to)
+	setSlot(t, to, slot, "IMPORTING", from)
+	setSlot(t, from, slot, "MIGRATING", to)
 	if err := s.CreateTransaction(t.Context(), alive("r")); err != nil {
 		t.Fatalf("while the slot moves: %v", err)
 	}
 	if _, err := s.Transaction(t.Context(), "r"); err != nil {
 		t.Errorf("while the slot moves: %v", err)
 	}
-	setSlot(to, "NODE", to)
-	setSlot(from, "NODE", to)
+	setSlot(t, to, slot, "NODE", to)
+	setSlot(t, from, slot, "NODE", to)
 	if _, err := s.Transaction(t.Context(), "r"); err != nil {
 		t.Errorf("after the slot has moved: %v", err)
 	}
 	if err := s.EndTransaction(t.Context(), "r"); err != nil {
 		t.Errorf("after the slot has moved: %v", err)
+	}
+}
+
+// setSlot tells a node how a slot moves.
+func setSlot(t *testing.T, c *goredis.Client, slot int64, how string, of *goredis.Client) {
+	t.Helper()
+	id, err := of.Do(t.Context(), "CLUSTER", "MYID").Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Do(t.Context(), "CLUSTER", "SETSLOT", slot, how, id).Err(); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -14,15 +14,21 @@ import (
 
 // scripts are the transitions of all that is kept. Each has one key, KEYS[1].
 type scripts struct {
-	create, end *goredis.Script // of what is one value
-	challenge   challengeScripts
+	create, load, end *goredis.Script // of what is one value
+	challenge         challengeScripts
 }
+
+// onMasters keeps a script on a master even when it writes nothing. A master that has
+// become a replica, to which connections may be held, would know of nothing new: what it
+// does not know is not NotFound.
+const onMasters = "#!lua\n"
 
 func newScripts() scripts {
 	return scripts{
 		// Sets ARGV[1] for ARGV[2] milliseconds and returns 1, or 0 when the key exists.
 		create: goredis.NewScript(`if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
 return 0`),
+		load: goredis.NewScript(onMasters + `return redis.call('GET', KEYS[1])`),
 		// Forgets the key and returns how many there were.
 		end:       goredis.NewScript(`return redis.call('DEL', KEYS[1])`),
 		challenge: newChallengeScripts(),
@@ -62,11 +68,11 @@ func (s *Store) created(ctx context.Context, what string, script *goredis.Script
 func (s *Store) value(ctx context.Context, what, key string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	text, err := s.client.Get(ctx, key).Bytes()
+	text, err := s.scripts.load.Run(ctx, s.client, []string{key}).Text()
 	if errors.Is(err, goredis.Nil) {
 		return nil, notFound(what)
 	}
-	return text, unavailable(what, err)
+	return []byte(text), unavailable(what, err)
 }
 
 func notFound(what string) error { return fmt.Errorf("redis: %s: %w", what, fault.NotFound) }

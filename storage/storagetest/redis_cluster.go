@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,20 +33,37 @@ type RedisCluster struct {
 
 	nodes []*RedisServer // masters, then their replicas in the same order
 	buses []int          // the ports that they talk to each other on
+	links []*link        // of the masters, if they have some
 }
 
 // NewRedisCluster starts a cluster for one test, and returns when it is whole.
 func NewRedisCluster(t testing.TB) *RedisCluster {
 	t.Helper()
+	return newRedisCluster(t, false)
+}
+
+// NewLossyCluster is a cluster that can be made to lose what a master acknowledged: Cut,
+// then let clients write, then StopMaster.
+func NewLossyCluster(t testing.TB) *RedisCluster {
+	t.Helper()
+	return newRedisCluster(t, true)
+}
+
+func newRedisCluster(t testing.TB, linked bool) *RedisCluster {
+	t.Helper()
 	password := rand.Text()
 	g := &RedisCluster{}
 	var addresses []string
-	for range 2 * masters {
+	for i := range 2 * masters {
 		bus, err := freePort()
 		if err != nil {
 			t.Fatal(err)
 		}
 		s := newServer(t, password, fmt.Sprintf(clusterSettings, password, bus))
+		if linked && i < masters {
+			g.links = append(g.links, newLink(t, s.address()))
+			s.settings += fmt.Sprintf("cluster-announce-port %d\n", g.links[i].port())
+		}
 		s.Start(t)
 		g.nodes, g.buses = append(g.nodes, s), append(g.buses, bus)
 		addresses = append(addresses, s.address())
@@ -77,21 +95,65 @@ func (g *RedisCluster) FlushAll(t testing.TB) {
 	}
 }
 
-// StopMaster kills the master that holds a key, once its replica has everything.
+// Cut has the replica of the master that holds a key miss whatever that is told from now
+// on; it has everything that was before.
+func (g *RedisCluster) Cut(t testing.TB, key string) {
+	t.Helper()
+	i := g.holder(t, key)
+	await(t, "the replica", g.nodes[i].replicated)
+	g.links[i].cut.Store(true)
+}
+
+// StopMaster kills the master that holds a key, once its replica has everything that it
+// will get.
 func (g *RedisCluster) StopMaster(t testing.TB, key string) {
 	t.Helper()
-	master, err := g.Client(t).MasterForKey(t.Context(), key)
+	i := g.holder(t, key)
+	if i >= len(g.links) || !g.links[i].cut.Load() {
+		await(t, "the replica", g.nodes[i].replicated)
+	}
+	g.nodes[i].Stop(t)
+}
+
+// Kill kills the master that holds a key, as it is.
+func (g *RedisCluster) Kill(t testing.TB, key string) {
+	t.Helper()
+	g.nodes[g.holder(t, key)].Stop(t)
+}
+
+// Isolate freezes all but the master that holds a key, which then is a minority, until
+// the function that it returns is called.
+func (g *RedisCluster) Isolate(t testing.TB, key string) (heal func()) {
+	t.Helper()
+	alone := g.holder(t, key)
+	others := slices.Delete(slices.Clone(g.nodes), alone, alone+1)
+	for _, s := range others {
+		s.Freeze(t)
+	}
+	return func() {
+		for _, s := range others {
+			s.Thaw(t)
+		}
+	}
+}
+
+// holder is the place in nodes of the master that holds a key.
+func (g *RedisCluster) holder(t testing.TB, key string) int {
+	t.Helper()
+	c := g.client()
+	defer c.Close() //nolint:errcheck // nothing is left to lose
+	master, err := c.MasterForKey(t.Context(), key)
 	if err != nil {
 		t.Fatalf("storagetest: %v", err)
 	}
-	for _, s := range g.nodes {
-		if s.address() == master.Options().Addr {
-			await(t, "the replica", s.replicated)
-			s.Stop(t)
-			return
+	address := master.Options().Addr
+	for i, s := range g.nodes {
+		if s.address() == address || i < len(g.links) && g.links[i].listener.Addr().String() == address {
+			return i
 		}
 	}
-	t.Fatalf("storagetest: no node at %s", master.Options().Addr)
+	t.Fatalf("storagetest: no node at %s", address)
+	return -1
 }
 
 // form gives the slots to the masters, has all nodes meet, and then gives each master
