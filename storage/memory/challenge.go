@@ -21,7 +21,7 @@ func (s *Store) CreateChallenge(ctx context.Context, c oob.Challenge) error {
 		return errors.New("memory: create challenge: it has expired already")
 	}
 	p := &polling{
-		Polled:    oob.Polled{State: oob.Pending, Authenticator: c.Authenticator, Answered: c.Answered},
+		decided: oob.Pending, authenticator: c.Authenticator, answered: c.Answered,
 		expiresAt: c.ExpiresAt, next: now, interval: oob.Interval,
 	}
 	return s.keep(ctx, &entry{key: challengeKey(c.ID), expiresAt: c.ExpiresAt.Add(oob.Window), polled: p}, c)
@@ -58,7 +58,7 @@ func (s *Store) Decide(ctx context.Context, id string, state oob.State) error {
 		if gone = state != oob.Denied && found != oob.Pending; gone {
 			return false
 		}
-		p.State = state
+		p.decided = state
 		return true
 	})
 	if err == nil && gone {
@@ -95,17 +95,17 @@ func (s *Store) step(ctx context.Context, operation, id string, do func(*polling
 }
 
 func (p *polling) state(now time.Time) oob.State {
-	if p.State == oob.Pending && !now.Before(p.expiresAt) {
+	if p.decided == oob.Pending && !now.Before(p.expiresAt) {
 		return oob.Expired
 	}
-	return p.State
+	return p.decided
 }
 
 // poll is one look. It tells when it takes the place of a waiter.
 func (p *polling) poll(poll oob.Poll, now time.Time) (found oob.Polled, tell bool) {
-	found = p.Polled
-	found.State = p.state(now)
-	if !p.Answered {
+	found = oob.Polled{State: p.state(now), Answered: p.answered}
+	if !p.answered {
+		found.Authenticator = p.authenticator
 		return found, false
 	}
 	open := found.State == oob.Pending || found.State == oob.Approved
@@ -123,10 +123,11 @@ func (p *polling) poll(poll oob.Poll, now time.Time) (found oob.Polled, tell boo
 	if !poll.Woken {
 		p.next = now.Add(p.interval)
 	}
-	switch found.State {
+	switch found.State { //nolint:exhaustive // the others are as they are
 	case oob.Approved:
 		p.lease = now.Add(oob.Lease)
 		p.next = p.lease
+		found.Authenticator = p.authenticator
 	case oob.Pending:
 		if found.Waiting = poll.Waiter != ""; found.Waiting {
 			tell = p.waiter != "" && p.waiter != poll.Waiter

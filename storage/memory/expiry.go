@@ -21,14 +21,16 @@ type entry struct {
 
 func (e *entry) expired(now time.Time) bool { return !now.Before(e.expiresAt) }
 
-// polling is what changes about a challenge.
+// polling is what polls need of a challenge.
 type polling struct {
-	oob.Polled           // State as decided, Authenticator and Answered as they are
-	expiresAt  time.Time // of the challenge; its entry lasts longer
-	next       time.Time // when the next poll is welcome
-	interval   time.Duration
-	lease      time.Time // until when another poll redeems the approval
-	waiter     string
+	authenticator string    // never changes
+	answered      bool      // neither
+	expiresAt     time.Time // nor that of the challenge; its entry lasts longer
+	decided       oob.State
+	next          time.Time // when the next poll is welcome
+	interval      time.Duration
+	lease         time.Time // until when another poll redeems the approval
+	waiter        string
 }
 
 var _ heap.Interface = (*expiries)(nil)

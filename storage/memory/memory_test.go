@@ -124,3 +124,99 @@ func TestRoomIsThatOfTheLiving(t *testing.T) {
 	}
 	wantFull(t, create("one more", 2*entries))
 }
+
+// The edges are exact here, where a step takes no time.
+func TestEdgesOfPolling(t *testing.T) {
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	now := start
+	s := memory.New(memory.Options{Now: func() time.Time { return now }})
+	for _, id := range []string{"a", "b", "c"} {
+		c := oob.Challenge{ID: id, Authenticator: "x", Answered: true, ExpiresAt: start.Add(time.Minute)}
+		if err := s.CreateChallenge(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const early = time.Millisecond
+	for _, step := range []struct {
+		at    time.Duration
+		id    string
+		want  oob.State
+		soon  bool
+		after oob.State // decided after the poll
+	}{
+		{at: 0, id: "a", want: oob.Pending},
+		{at: oob.Interval - oob.Tolerance, id: "a", want: oob.Pending},
+		{at: 2*(oob.Interval-oob.Tolerance) - early, id: "a", want: oob.Pending, soon: true, after: oob.Approved},
+		{at: time.Minute - early, id: "a", want: oob.Approved},
+		{at: time.Minute - early, id: "b", want: oob.Pending, after: oob.Approved},
+		{at: time.Minute - early, id: "c", want: oob.Pending},
+		{at: time.Minute + oob.Lease - 2*early, id: "a", want: oob.Pending},
+		{at: time.Minute + oob.Lease - early, id: "a", want: oob.Approved},
+		{at: time.Minute + oob.Interval, id: "c", want: oob.Expired},
+		{at: time.Minute + oob.Window - early, id: "b", want: oob.Approved},
+		{at: time.Minute + oob.Window, id: "b"},
+	} {
+		now = start.Add(step.at)
+		got, err := s.Poll(t.Context(), oob.Poll{ID: step.id})
+		if got.State != step.want || got.TooSoon != step.soon || (step.want == "") != errors.Is(err, fault.NotFound) {
+			t.Errorf("at %v: %+v, %v, want %+v", step.at, got, err, step)
+		}
+		if step.after != "" {
+			if err := s.Decide(t.Context(), step.id, step.after); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// All that is held counts to the bound, and a challenge takes its room until it can be
+// redeemed no longer.
+func TestBoundCountsChallenges(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	s := memory.New(memory.Options{Max: 3, Now: func() time.Time { return now }})
+	ends := now.Add(time.Minute)
+	create := []func(id string) error{
+		func(id string) error {
+			return s.CreateTransaction(t.Context(), mfa.Transaction{ID: id, ExpiresAt: ends})
+		},
+		func(id string) error { return s.CreateChallenge(t.Context(), oob.Challenge{ID: id, ExpiresAt: ends}) },
+		func(id string) error { return s.CreateTicket(t.Context(), push.Ticket{Hash: id, ExpiresAt: ends}) },
+	}
+	for i, one := range create {
+		if err := one("same"); err != nil { // each kind has names of its own
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+	for _, one := range create {
+		wantFull(t, one("more"))
+	}
+	now = ends
+	ends = now.Add(time.Minute)
+	for _, id := range []string{"one", "two"} { // for a transaction and a ticket, not for the challenge
+		if err := create[1](id); err != nil {
+			t.Error(err)
+		}
+	}
+	wantFull(t, create[0]("three"))
+}
+
+func BenchmarkPoll(b *testing.B) {
+	s := memory.New(memory.Options{})
+	const challenges = 1000
+	ids := make([]string, challenges)
+	for n := range ids {
+		ids[n] = fmt.Sprintf("%064x", n)
+		c := oob.Challenge{ID: ids[n], Authenticator: "push|dev_1", Answered: true, ExpiresAt: time.Now().Add(time.Hour)}
+		if err := s.CreateChallenge(b.Context(), c); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.SetParallelism(8)
+	b.RunParallel(func(p *testing.PB) {
+		for n := rand.IntN(challenges); p.Next(); n++ {
+			if _, err := s.Poll(b.Context(), oob.Poll{ID: ids[n%challenges]}); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}

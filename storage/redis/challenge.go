@@ -43,15 +43,12 @@ func (s *Store) CreateChallenge(ctx context.Context, c oob.Challenge) error {
 	if err != nil {
 		return fmt.Errorf("redis: create challenge: %w", err)
 	}
-	return s.created(ctx, "challenge", s.scripts.challenge.create, challengeKey(c.ID),
-		s.offset(), value, lifetime.Milliseconds(), c.Authenticator, flag(c.Answered))
-}
-
-func flag(b bool) int {
-	if b {
-		return 1
+	var interval time.Duration
+	if c.Answered {
+		interval = oob.Interval
 	}
-	return 0
+	return s.created(ctx, "challenge", s.scripts.challenge.create, challengeKey(c.ID),
+		s.offset(), value, lifetime.Milliseconds(), c.Authenticator, interval.Milliseconds())
 }
 
 // Challenge implements oob.Store.
@@ -98,30 +95,36 @@ func readState(found any) (oob.State, error) {
 
 // Poll implements oob.Store.
 func (s *Store) Poll(ctx context.Context, p oob.Poll) (oob.Polled, error) {
-	found, err := s.ask(ctx, "poll", s.scripts.challenge.poll, p.ID, p.Waiter, flag(p.Woken))
+	woken := 0
+	if p.Woken {
+		woken = 1
+	}
+	found, err := s.ask(ctx, "poll", s.scripts.challenge.poll, p.ID, p.Waiter, woken)
 	if err != nil {
 		return oob.Polled{}, err
 	}
 	return readPolled(found)
 }
 
+// readPolled reads what a poll answered: state, milliseconds to wait, a word, and whose
+// answer it is if there is one.
 func readPolled(found []any) (oob.Polled, error) {
-	if len(found) != 6 {
-		return oob.Polled{}, fmt.Errorf("redis: poll: %d answers, want 6", len(found))
+	if len(found) < 3 {
+		return oob.Polled{}, fmt.Errorf("redis: poll: %d answers", len(found))
 	}
 	state, err := readState(found[0])
 	if err != nil {
 		return oob.Polled{}, err
 	}
-	wait, ok := found[2].(int64)
-	authenticator, named := found[3].(string)
-	if !ok || !named {
-		return oob.Polled{}, errors.New("redis: poll: it cannot be read")
+	wait, _ := found[1].(int64)
+	p := oob.Polled{
+		State: state, Wait: time.Duration(wait) * time.Millisecond,
+		TooSoon: found[2] == wordSoon, Waiting: found[2] == wordWaits, Answered: found[2] != wordOpen,
 	}
-	return oob.Polled{
-		State: state, TooSoon: found[1] == int64(1), Wait: time.Duration(wait) * time.Millisecond,
-		Authenticator: authenticator, Answered: found[4] == int64(1), Waiting: found[5] == int64(1),
-	}, nil
+	if len(found) > 3 {
+		p.Authenticator, _ = found[3].(string)
+	}
+	return p, nil
 }
 
 // Decide implements oob.Store.

@@ -21,17 +21,17 @@ const grace = time.Minute
 // challengeScripts are the transitions of a challenge, a hash with the fields
 //
 //	state          as oob.State; "expired" is not written
-//	answered       1 if it is polled
-//	authenticator
-//	expires, ends  until when it can be approved, and redeemed
-//	next, interval when the next poll is welcome, and the time between two
+//	expires        until when it can be approved
+//	interval, next the time between polls, 0 if it is not polled, and when the next is welcome
 //	lease          until when another poll redeems the approval
 //	waiter         who waits for the answer
+//	authenticator
 //	value          all of the challenge, as JSON
 //
 // Times are milliseconds of the server's clock, to which ARGV[1] is added. What is
 // published comes before what is written: a server that does not allow the first does not
-// leave half of a step.
+// leave half of a step. A poll that finds nothing new is what they are made for; it reads
+// what it needs, and the rest is read by whom it concerns.
 type challengeScripts struct{ create, load, poll, decide *goredis.Script }
 
 const clock = onMasters + `
@@ -41,18 +41,19 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[1]
 
 // lookup goes on only with a challenge that has not ended, and knows its state.
 const lookup = clock + `
-local c = redis.call('HMGET', KEYS[1], 'state', 'expires', 'ends', 'answered', 'authenticator', 'next', 'interval', 'lease', 'waiter')
+local c = redis.call('HMGET', KEYS[1], 'state', 'expires', 'interval', 'next', 'waiter')
 local state, expires = c[1], tonumber(c[2])
-if not state or now >= tonumber(c[3]) then return {} end
+if not state or now >= expires + $window then return {} end
 if state == 'pending' and now >= expires then state = 'expired' end
 `
 
 const createChallenge = clock + `
--- ARGV: offset, value, lifetime, authenticator, answered. 0: the key exists.
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-local expires = now + ARGV[3]
-redis.call('HSET', KEYS[1], 'state', 'pending', 'expires', expires, 'ends', expires + $window, 'value', ARGV[2],
-  'answered', ARGV[5], 'authenticator', ARGV[4], 'next', now, 'interval', $interval, 'lease', 0, 'waiter', '')
+-- ARGV: offset, value, lifetime, authenticator, interval. 0: the key exists, and has not ended.
+local expires = redis.call('HGET', KEYS[1], 'expires')
+if expires and now < expires + $window then return 0 end
+expires = now + ARGV[3]
+redis.call('HSET', KEYS[1], 'state', 'pending', 'expires', expires, 'interval', ARGV[5], 'next', now,
+  'lease', 0, 'waiter', '', 'authenticator', ARGV[4], 'value', ARGV[2])
 redis.call('PEXPIREAT', KEYS[1], expires + $window + $grace - ARGV[1])
 return 1`
 
@@ -66,47 +67,54 @@ redis.call('PUBLISH', '$changes', ARGV[2])
 redis.call('HSET', KEYS[1], 'state', ARGV[3])
 return {1}`
 
+// The words that a poll answers with beside the state and the time to wait.
+const (
+	wordSoon  = "soon"  // it came too soon
+	wordWaits = "waits" // it is the one who waits
+	wordOpen  = "open"  // it is none: the challenge is not polled
+)
+
 const pollChallenge = lookup + `
 -- ARGV: offset, id, waiter, woken.
--- It answers state, too soon, wait, authenticator, answered, waiting.
-if c[4] == '0' then return {state, 0, 0, c[5], 0, 0} end
-local authenticator, next, interval, lease, waiter = c[5], tonumber(c[6]), tonumber(c[7]), tonumber(c[8]), c[9]
-local woken, waiting = ARGV[4] == '1', 0
-local function pending(wait) return {'pending', 0, math.max(wait, 0), authenticator, 1, waiting} end
-
+local interval, next, waiter, woken = tonumber(c[3]), tonumber(c[4]), c[5], ARGV[4] == '1'
+if interval == 0 then return {state, 0, '$open', redis.call('HGET', KEYS[1], 'authenticator')} end
 if woken and waiter ~= ARGV[3] and (state == 'pending' or state == 'approved') then
-  return pending(next - now) -- whoever took its place is told
-end
-if state == 'approved' and now < lease then return pending(lease - now) end
-if not woken then
-  local soon = now + $tolerance < next
-  if soon then interval = math.min(interval + $slower, $slowest) end
-  next = now + interval
-  if soon then
-    redis.call('HSET', KEYS[1], 'next', next, 'interval', interval)
-    return {'pending', 1, interval, authenticator, 1, 0}
-  end
+  return {'pending', math.max(next - now, 0), ''} -- whoever took its place is told
 end
 if state == 'approved' then
-  lease = now + $lease
-  redis.call('HSET', KEYS[1], 'next', lease, 'lease', lease)
-  return {state, 0, 0, authenticator, 1, 0}
+  local lease = tonumber(redis.call('HGET', KEYS[1], 'lease'))
+  if now < lease then return {'pending', lease - now, ''} end
 end
+if not woken and now + $tolerance < next then
+  interval = math.min(interval + $slower, $slowest)
+  redis.call('HSET', KEYS[1], 'next', now + interval, 'interval', interval)
+  return {'pending', interval, '$soon'}
+end
+if state == 'approved' then
+  redis.call('HSET', KEYS[1], 'next', now + $lease, 'lease', now + $lease)
+  return {state, 0, '', redis.call('HGET', KEYS[1], 'authenticator')}
+end
+local word = ''
 if state == 'pending' and ARGV[3] ~= '' then
-  waiting = 1
-  if waiter ~= '' and waiter ~= ARGV[3] then redis.call('PUBLISH', '$changes', ARGV[2]) end
-  waiter = ARGV[3]
+  word = '$waits'
+  if waiter ~= ARGV[3] then
+    if waiter ~= '' then redis.call('PUBLISH', '$changes', ARGV[2]) end
+    redis.call('HSET', KEYS[1], 'waiter', ARGV[3])
+  end
 end
-if not woken then redis.call('HSET', KEYS[1], 'next', next, 'waiter', waiter) end
-if state == 'pending' then return pending(next - now) end
-return {state, 0, 0, authenticator, 1, 0}`
+if not woken then
+  next = now + interval
+  redis.call('HSET', KEYS[1], 'next', next)
+end
+if state ~= 'pending' then return {state, 0, ''} end
+return {state, math.max(next - now, 0), word}`
 
 func newChallengeScripts() challengeScripts {
 	milliseconds := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 	constants := strings.NewReplacer(
-		"$window", milliseconds(oob.Window), "$interval", milliseconds(oob.Interval), "$grace", milliseconds(grace),
+		"$window", milliseconds(oob.Window), "$grace", milliseconds(grace),
 		"$tolerance", milliseconds(oob.Tolerance), "$slower", milliseconds(oob.Slower), "$slowest", milliseconds(oob.Slowest),
-		"$lease", milliseconds(oob.Lease), "$changes", changes,
+		"$lease", milliseconds(oob.Lease), "$changes", changes, "$soon", wordSoon, "$waits", wordWaits, "$open", wordOpen,
 	)
 	script := func(text string) *goredis.Script { return goredis.NewScript(constants.Replace(text)) }
 	return challengeScripts{
