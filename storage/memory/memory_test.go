@@ -180,7 +180,7 @@ func TestBoundCountsChallenges(t *testing.T) {
 			return s.CreateTransaction(t.Context(), mfa.Transaction{ID: id, ExpiresAt: ends})
 		},
 		func(id string) error { return s.CreateChallenge(t.Context(), oob.Challenge{ID: id, ExpiresAt: ends}) },
-		func(id string) error { return s.CreateTicket(t.Context(), push.Ticket{Hash: id, ExpiresAt: ends}) },
+		func(id string) error { return s.CreateTicket(t.Context(), oob.Ticket{Hash: id, ExpiresAt: ends}) },
 	}
 	for i, one := range create {
 		if err := one("same"); err != nil { // each kind has names of its own

@@ -119,14 +119,14 @@ func inBubble(t *testing.T, name string, test func(*testing.T, *node)) {
 func TestWaits(t *testing.T) {
 	inBubble(t, "until it is approved", func(t *testing.T, n *node) {
 		id, proof := n.challenge(t, true)
-		got := n.await(t.Context(), proof, oob.MaxWait)
+		got := n.await(t.Context(), proof, mfa.MaxWait)
 		time.Sleep(7 * time.Second)
 		n.decide(t, id, oob.Approved)
 		wantApproved(t, <-got, 7*time.Second)
 	})
 	inBubble(t, "until it is denied", func(t *testing.T, n *node) {
 		id, proof := n.challenge(t, true)
-		got := n.await(t.Context(), proof, oob.MaxWait)
+		got := n.await(t.Context(), proof, mfa.MaxWait)
 		time.Sleep(time.Second)
 		n.decide(t, id, oob.Denied)
 		if a := <-got; !errors.Is(a.err, fault.Rejected) || a.after != time.Second {
@@ -136,33 +136,33 @@ func TestWaits(t *testing.T) {
 	inBubble(t, "not for what was decided", func(t *testing.T, n *node) {
 		id, proof := n.challenge(t, true)
 		n.decide(t, id, oob.Approved)
-		wantApproved(t, <-n.await(t.Context(), proof, oob.MaxWait), 0)
+		wantApproved(t, <-n.await(t.Context(), proof, mfa.MaxWait), 0)
 	})
 	inBubble(t, "not for a code", func(t *testing.T, n *node) {
 		_, proof := n.challenge(t, false)
-		wantApproved(t, <-n.await(t.Context(), proof, oob.MaxWait), 0)
+		wantApproved(t, <-n.await(t.Context(), proof, mfa.MaxWait), 0)
 	})
 	inBubble(t, "as long as it likes", func(t *testing.T, n *node) {
 		_, proof := n.challenge(t, true)
 		wantPending(t, <-n.await(t.Context(), proof, 2*time.Second), 2*time.Second, oob.Interval-2*time.Second)
 		time.Sleep(oob.Interval)
-		wantPending(t, <-n.await(t.Context(), proof, time.Hour), oob.MaxWait, time.Second)
+		wantPending(t, <-n.await(t.Context(), proof, time.Hour), mfa.MaxWait, time.Second)
 		wantPending(t, <-n.await(t.Context(), proof, 0), 0, oob.Interval)
 	})
 	inBubble(t, "not when it comes too soon", func(t *testing.T, n *node) {
 		_, proof := n.challenge(t, true)
-		first := n.await(t.Context(), proof, oob.MaxWait)
+		first := n.await(t.Context(), proof, mfa.MaxWait)
 		time.Sleep(time.Second)
 		var d *fault.Details
-		if a := <-n.await(t.Context(), proof, oob.MaxWait); !errors.As(a.err, &d) || d.Kind != fault.SlowDown || d.RetryAfter != oob.Interval+oob.Slower {
+		if a := <-n.await(t.Context(), proof, mfa.MaxWait); !errors.As(a.err, &d) || d.Kind != fault.SlowDown || d.RetryAfter != oob.Interval+oob.Slower {
 			t.Errorf("%+v, want it to slow down", a)
 		}
-		wantPending(t, <-first, oob.MaxWait, time.Second) // it lost nothing
+		wantPending(t, <-first, mfa.MaxWait, time.Second) // it lost nothing
 	})
 	inBubble(t, "while its client is there", func(t *testing.T, n *node) {
 		_, proof := n.challenge(t, true)
 		ctx, cancel := context.WithCancel(t.Context())
-		got := n.await(ctx, proof, oob.MaxWait)
+		got := n.await(ctx, proof, mfa.MaxWait)
 		time.Sleep(time.Second)
 		cancel()
 		if a := <-got; !errors.Is(a.err, fault.Unavailable) || a.after != time.Second {
@@ -192,7 +192,7 @@ func TestMissedNews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t, forgetful{memory.New(memory.Options{})})
 		id, proof := n.challenge(t, true)
-		got := n.await(t.Context(), proof, oob.MaxWait)
+		got := n.await(t.Context(), proof, mfa.MaxWait)
 		time.Sleep(5500 * time.Millisecond)
 		n.decide(t, id, oob.Approved)
 		wantApproved(t, <-got, 6*time.Second)
@@ -207,9 +207,9 @@ func onePollWaits(t *testing.T, n *node) {
 	id, proof := n.challenge(t, true)
 	other := newNode(t, n.store)
 	other.factor = n.factor // reads the same codes, listens on its own
-	first := n.await(t.Context(), proof, oob.MaxWait)
+	first := n.await(t.Context(), proof, mfa.MaxWait)
 	time.Sleep(oob.Interval + time.Second)
-	second := other.await(t.Context(), proof, oob.MaxWait)
+	second := other.await(t.Context(), proof, mfa.MaxWait)
 	wantPending(t, <-first, oob.Interval+time.Second, oob.Interval)
 	time.Sleep(time.Second)
 	n.decide(t, id, oob.Approved)
@@ -220,12 +220,12 @@ func onePollWaits(t *testing.T, n *node) {
 // later.
 func goesHome(t *testing.T, n *node) {
 	_, proof := n.challenge(t, true)
-	got := n.await(t.Context(), proof, oob.MaxWait)
+	got := n.await(t.Context(), proof, mfa.MaxWait)
 	time.Sleep(2 * time.Second)
 	n.goHome()
 	wantPending(t, <-got, 2*time.Second, oob.Interval-2*time.Second)
 	time.Sleep(oob.Interval)
-	wantPending(t, <-n.await(t.Context(), proof, oob.MaxWait), 0, oob.Interval)
+	wantPending(t, <-n.await(t.Context(), proof, mfa.MaxWait), 0, oob.Interval)
 }
 
 // However many wait, each is answered at once.
@@ -237,7 +237,7 @@ func TestManyWait(t *testing.T) {
 		for i := range waiting {
 			var proof mfa.Proof
 			ids[i], proof = n.challenge(t, true)
-			got[i] = n.await(t.Context(), proof, oob.MaxWait)
+			got[i] = n.await(t.Context(), proof, mfa.MaxWait)
 		}
 		time.Sleep(10 * time.Second)
 		for _, id := range ids {

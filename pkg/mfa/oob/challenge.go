@@ -74,7 +74,8 @@ type Poll struct {
 	// Waiter names who goes on waiting if the answer is out. A challenge has one: the last
 	// one to come takes the place of the one before, who is woken and finds that.
 	Waiter string
-	// Woken is set when that one looks again, which is no poll.
+	// Woken is set when that one looks again, which is no poll. One whose place was taken is
+	// not told of an approval: that is for whom the client listens to now.
 	Woken bool
 }
 
@@ -89,7 +90,8 @@ type Store interface {
 	// Poll counts a poll, and says what it finds, or fault.NotFound. One that comes sooner
 	// than the interval after the last one, less the [Tolerance], is TooSoon, whatever the
 	// state, and the interval grows by [Slower], for every node. Of those that find the
-	// challenge approved within a [Lease] only the first is told; to the others it is Pending.
+	// challenge approved within a [Lease] only the first is told; to the others it is Pending
+	// until the lease is over, when a poll is welcome again.
 	// What is not Answered has no interval.
 	Poll(ctx context.Context, p Poll) (Polled, error)
 	// Decide moves a challenge from Pending to Approved, Denied or Superseded, and wakes who
@@ -98,6 +100,7 @@ type Store interface {
 	// a [Window] at least.
 	Decide(ctx context.Context, id string, s State) error
 	// Listen tells heard of each challenge that is decided, or whose waiter was replaced, on
-	// any node; and of "" when it may have missed some. It returns when ctx ends.
+	// any node; and of "" when it begins, and when it may have missed some. It returns when
+	// ctx ends, with nil.
 	Listen(ctx context.Context, heard func(id string)) error
 }
