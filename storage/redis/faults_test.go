@@ -195,6 +195,29 @@ func TestListenNoticesSilence(t *testing.T) {
 	heard.want(t, "")
 }
 
+// Where publishing is forbidden nothing is decided, rather than half.
+func TestPublishForbidden(t *testing.T) {
+	server, _, bare := world(t)
+	url := strings.Replace(server.URL, "redis://:", "redis://gateway:", 1)
+	allow := func(channels string) {
+		t.Helper()
+		err := bare.Do(t.Context(), "ACL", "SETUSER", "gateway", "on", ">"+bare.Options().Password, "+@all",
+			"~mfa:*", "~oob:*", "~ticket:*", "resetchannels", channels).Err()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	allow("&other")
+	s := open(t, url, nil)
+	ask(t, s, "a")
+	wantUnavailable(t, "decide", s.Decide(t.Context(), "a", oob.Approved))
+	wantPoll(t, s, "a", oob.Pending)
+	allow("&oob:changes")
+	heard := listening(t, s)
+	decide(t, s, "a", oob.Approved)
+	heard.want(t, "a")
+}
+
 // A master that has become a replica answers nothing, although it may have what is asked
 // for, and although what it has not may be elsewhere.
 func TestReplicaIsNotAsked(t *testing.T) {
