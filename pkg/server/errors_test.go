@@ -64,6 +64,25 @@ func TestPanicInAGrant(t *testing.T) {
 	w.quiet(t, token)
 }
 
+// A panic around the endpoints, here in the question whose page calls, is answered and
+// logged as one within.
+func TestPanicAroundTheEndpoints(t *testing.T) {
+	w := newWorld(t, issuerURL)
+	r := login()
+	r.Header.Set("Origin", panicOrigin)
+	rec, got := w.do(t, r)
+	if rec.Code != http.StatusInternalServerError || got["error"] != "server_error" || len(got) != 2 || rec.Header().Get("X-Request-Id") == "" {
+		t.Errorf("%d %v %s", rec.Code, rec.Header(), rec.Body)
+	}
+	w.quiet(t)
+	if logged := w.lines(t); len(logged) != 2 || !strings.Contains(fmt.Sprint(logged[0]["cause"]), "panic of type string at") {
+		t.Errorf("logged %v", logged)
+	}
+	if len(w.ended) != 1 || w.ended[0].Kind != fault.Internal || w.ended[0].Status != http.StatusInternalServerError {
+		t.Errorf("the observer was told %+v", w.ended)
+	}
+}
+
 // I7: what hangs becomes an answer when the time of a request is over.
 func TestDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -26,7 +26,24 @@ const (
 )
 
 // Handler is the whole map, as web pages may call it too.
-func (s *Server) Handler() http.Handler { return s.asSent(lastOfChunks(s.browsers(s.Routes()))) }
+func (s *Server) Handler() http.Handler {
+	return s.guarded(s.asSent(lastOfChunks(s.browsers(s.Routes()))))
+}
+
+// guarded stands around all that is not an endpoint: what panics there is answered and
+// logged as in one. net/http would log the panic's value, which may hold what a client sent
+//
+func (s *Server) guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := s.protected(w, r, func(w http.ResponseWriter, r *http.Request) error {
+			next.ServeHTTP(w, r)
+			return nil
+		})
+		if err != nil {
+			s.serve("none", func(http.ResponseWriter, *http.Request) error { return err }).ServeHTTP(w, r)
+		}
+	})
+}
 
 // asSent refuses a path that the router would see otherwise than it was sent: net/url writes
 // one anew that holds characters which belong escaped, and %2f becomes a slash then (B-74).

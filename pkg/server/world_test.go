@@ -147,7 +147,13 @@ func (w *world) Client(_ context.Context, id string) (record.Client, error) {
 	return c, nil
 }
 
+// panicOrigin is one whose question panics.
+const panicOrigin = "https://panic.example.test"
+
 func (w *world) HasOrigin(_ context.Context, origin string) (bool, error) {
+	if origin == panicOrigin {
+		panic("a panic with " + hushCode)
+	}
 	return w.down == nil && origin == page, w.down
 }
 
