@@ -103,6 +103,7 @@ func (g *Gateway) start(ctx context.Context) (err error) {
 		return err
 	}
 	g.observer.metrics.Pools(g.stores.sql.Pools())
+	g.observer.metrics.Counter("audit_lost_total", "Audit records that could not be written, with audit.required off.", g.stores.sql.Lost)
 	if err := g.stores.sql.Migrate(ctx); err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
 	}

@@ -72,6 +72,7 @@ func TestMetrics(t *testing.T) {
 			`sallyport_http_request_duration_seconds_bucket{route="/mfa/challenge",status="200",le="+Inf"}`:    1,
 			`sallyport_http_requests_in_flight`:                                                                0,
 			`sallyport_hashing_waiting`:                                                                        0,
+			`sallyport_audit_lost_total`:                                                                       0,
 		} {
 			if value, ok := got[series]; !ok || value != want {
 				t.Errorf("%s is %v, want %v", series, value, want)

@@ -101,5 +101,9 @@ func TestAuditNotRequired(t *testing.T) {
 				t.Errorf("the log does not tell of %s", kind)
 			}
 		}
+		// The demand and the tokens.
+		if got, _ := scrape(t, w); got["sallyport_audit_lost_total"] != 2 {
+			t.Errorf("%v lost records are counted, want 2", got["sallyport_audit_lost_total"])
+		}
 	}, "audit: {required: off}")
 }

@@ -120,6 +120,12 @@ func (m *Metrics) Gauge(name, help string, value func() int) {
 		func() float64 { return float64(value()) }))
 }
 
+// Counter shows a number that only grows, as it is when somebody looks.
+func (m *Metrics) Counter(name, help string, value func() uint64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help},
+		func() float64 { return float64(value()) }))
+}
+
 // Pools shows pools of connections to the database, by their names.
 func (m *Metrics) Pools(pools map[string]*sql.DB) {
 	for name, pool := range pools {

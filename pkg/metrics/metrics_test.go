@@ -22,6 +22,7 @@ func TestMetrics(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	m := metrics.New(func() time.Time { return now })
 	m.Gauge("hashing_waiting", "How many wait.", func() int { return 7 })
+	m.Counter("audit_lost_total", "How many are lost.", func() uint64 { return 3 })
 	watch := m.Watch("sql", "How long it took.")
 
 	end := m.Begin()
@@ -41,6 +42,7 @@ func TestMetrics(t *testing.T) {
 	for _, line := range []string{
 		`sallyport_http_requests_in_flight 0`,
 		`sallyport_hashing_waiting 7`,
+		`sallyport_audit_lost_total 3`,
 		`sallyport_http_request_duration_seconds_bucket{route="/oauth/token",status="403",le="0.25"} 0`,
 		`sallyport_http_request_duration_seconds_bucket{route="/oauth/token",status="403",le="0.5"} 1`,
 		`sallyport_http_request_duration_seconds_sum{route="/oauth/token",status="403"} 0.3`,

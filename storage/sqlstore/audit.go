@@ -133,6 +133,9 @@ func (s *Store) lose(ctx context.Context, e audit.Event, cause error) {
 		slog.Uint64("lost", s.lost.Add(1)), slog.Any("cause", cause))
 }
 
+// Lost is how many events happened since the start that are not recorded.
+func (s *Store) Lost() uint64 { return s.lost.Load() }
+
 // storable replaces what PostgreSQL takes for no text. An event may quote a request,
 // and nobody must be able to write one that cannot be recorded.
 func storable(s string) string {
