@@ -57,9 +57,14 @@ func ParseHead(text string) (Seal, error) {
 func (s Seal) Next(keys Keys, r Record) (Seal, error) {
 	next := Seal{Seq: s.Seq + 1}
 	next.Hash = r.hash(s.Hash, next.Seq)
+	return next.Anew(keys)
+}
+
+// Anew is the same seal, made with the key that seals now.
+func (s Seal) Anew(keys Keys) (Seal, error) {
 	var err error
-	next.MAC, err = keys.MAC(sealPurpose, next.parts()...)
-	return next, err
+	s.MAC, err = keys.MAC(sealPurpose, s.parts()...)
+	return s, err
 }
 
 // Authentic reports whether the seal was made with a key of the keys. The zero seal,

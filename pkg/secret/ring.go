@@ -157,6 +157,9 @@ func (r *Ring) MAC(purpose string, parts ...string) (string, error) {
 	return r.held.Load().sealing.mac(purpose, parts)
 }
 
+// MACBy is how every [Ring.MAC] begins that a key made.
+func MACBy(id string) string { return id + "." }
+
 // MACBeside is [Ring.MAC] with the key that another MAC names, so that the same comes of
 // the same whichever key seals meanwhile; when the ring lacks that key, with the one that
 // seals.
@@ -230,5 +233,5 @@ func (k ringKey) mac(purpose string, parts []string) (string, error) {
 		// The length in front keeps ("ab","c") and ("a","bc") apart.
 		fmt.Fprintf(h, "%d:%s", len(p), p)
 	}
-	return k.ID + "." + base64.RawURLEncoding.EncodeToString(h.Sum(nil)), nil
+	return MACBy(k.ID) + base64.RawURLEncoding.EncodeToString(h.Sum(nil)), nil
 }

@@ -16,6 +16,10 @@ const (
 	poolIdle       = 5 * time.Minute
 	poolLifetime   = 30 * time.Minute
 	connectSeconds = "5"
+	// idleTimeout, in milliseconds, is how long a transaction may wait for its gateway. One
+	// that was given up has rolled back long before (transactTimeout); a node that stands
+	// still in the middle of one must not keep what it locked from the others.
+	idleTimeout = "5000"
 )
 
 func (s *Store) openPostgres(ctx context.Context, text string) error {
@@ -24,10 +28,14 @@ func (s *Store) openPostgres(ctx context.Context, text string) error {
 		return errors.New("sqlstore: the PostgreSQL URL cannot be parsed")
 	}
 	q := u.Query()
-	if !q.Has("connect_timeout") {
-		q.Set("connect_timeout", connectSeconds)
-		u.RawQuery = q.Encode()
+	for name, value := range map[string]string{
+		"connect_timeout": connectSeconds, "idle_in_transaction_session_timeout": idleTimeout,
+	} {
+		if !q.Has(name) {
+			q.Set(name, value)
+		}
 	}
+	u.RawQuery = q.Encode()
 	if s.writer, err = connect(postgres.Open(u.String())); err != nil {
 		return failed("open PostgreSQL", err)
 	}

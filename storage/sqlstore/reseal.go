@@ -38,7 +38,15 @@ type Sealed struct {
 
 // SealedWith counts what a key sealed, and what no key of a list did.
 func (s *Store) SealedWith(ctx context.Context, key string) ([]Sealed, error) {
-	return s.countSealed(ctx, "substr(%[1]s, 1, ?) = ?", key)
+	all, err := s.countSealed(ctx, "substr(%[1]s, 1, ?) = ?", key)
+	if err != nil {
+		return nil, err
+	}
+	last, err := s.sealedLast(ctx, key)
+	if last {
+		all = append(all, Sealed{What: "ends of the audit", Rows: 1})
+	}
+	return all, err
 }
 
 // SealedElsewhere counts what none of the keys sealed. There must not be any.
@@ -98,7 +106,8 @@ func (s *Store) Reseal(ctx context.Context) (int, error) {
 			more = len(rows) == resealBatch
 		}
 	}
-	return done, nil
+	last, err := s.resealLast(ctx)
+	return done + last, err
 }
 
 type sealedText struct{ ID, Owner, Sealed string }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
 	"github.com/sallyport/sallyport/pkg/audit"
+	"github.com/sallyport/sallyport/pkg/secret"
 )
 
 // sealBatch is how many records one transaction seals; on SQLite others wait to write
@@ -67,6 +69,45 @@ func (s *Store) sealBehind(tx *gorm.DB, head audit.Seal, records []audit.Record)
 		}
 	}
 	return tx.Exec("UPDATE audit_head SET seq = ?, hash = ?, mac = ? WHERE id = 1", head.Seq, head.Hash, head.MAC).Error
+}
+
+// sealedLast reports whether a key sealed the last record. Nothing is sealed behind that
+// once the key is gone; all before it the seals of other keys prove.
+func (s *Store) sealedLast(ctx context.Context, key string) (bool, error) {
+	head, err := s.Head(ctx)
+	return strings.HasPrefix(head.MAC, secret.MACBy(key)), err
+}
+
+// resealLast seals the last record anew if another key sealed it, and returns how many
+// that were. One that does not hold is left alone.
+func (s *Store) resealLast(ctx context.Context) (n int, err error) {
+	if own, err := s.sealedLast(ctx, s.ring.Sealing()); err != nil || own {
+		return 0, err
+	}
+	err = s.transact(ctx, "seal the last record anew", func(tx *gorm.DB) error {
+		head, err := lockHead(tx)
+		if errors.Is(err, gorm.ErrRecordNotFound) || err == nil && (head.Seq == 0 || !head.Authentic(s.ring)) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		fresh, err := head.Anew(s.ring)
+		if err != nil {
+			return err
+		}
+		n = 1
+		for _, set := range []string{
+			"UPDATE audit_events SET seal_mac = ? WHERE seal_seq = ? AND seal_mac = ?",
+			"UPDATE audit_head SET mac = ? WHERE id = 1 AND seq = ? AND mac = ?",
+		} {
+			if err := tx.Exec(set, fresh.MAC, head.Seq, head.MAC).Error; err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return n, err
 }
 
 func setSeal(tx *gorm.DB, id string, seal audit.Seal) error {

@@ -64,6 +64,77 @@ func TestLateCommitIsSealed(t *testing.T) {
 	}
 }
 
+// A node that stands still in the middle of anything keeps what it locked from the others
+// for seconds, and not until somebody ends it.
+func TestLocksOfANodeThatStandsStill(t *testing.T) {
+	url, ring := storagetest.Postgres(t), newRing(t)
+	s := open(t, url, ring, atNoon)
+	var set string
+	if err := s.Pools()["writer"].QueryRowContext(t.Context(), "SHOW idle_in_transaction_session_timeout").Scan(&set); err != nil || set != "5s" {
+		t.Errorf("transactions may stand still for %q, %v", set, err)
+	}
+	separator := "?"
+	if strings.Contains(url, "?") {
+		separator = "&"
+	}
+	still := open(t, url+separator+"idle_in_transaction_session_timeout=100", ring, atNoon)
+	tx, err := still.Pools()["writer"].BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if _, err := tx.ExecContext(t.Context(), "SELECT seq FROM audit_head WHERE id = 1 FOR NO KEY UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	execute(t, url, "UPDATE audit_head SET seq = seq WHERE id = 1") // waits for the lock
+	if err := tx.Commit(); err == nil {
+		t.Error("the transaction that stood still went on")
+	}
+}
+
+// A key of the ring goes while nothing is recorded for long: what it sealed last is sealed
+// anew before, so that the chain goes on behind it, and is proved by the keys that there are.
+func TestChainOutlivesItsKey(t *testing.T) {
+	for name, fresh := range databases() {
+		t.Run(name, func(t *testing.T) {
+			n, r := &nodes{t: t, url: fresh(t)}, newRings(t)
+			before := n.open(r.old)
+			n.hold(before, "a", r.old, r.old.Sealing())
+			if err := before.Append(t.Context(), audit.Event{Type: audit.Removed}); err != nil {
+				t.Fatal(err)
+			}
+			seal(t, before)
+			both := again(t, r.both)
+			if err := both.SealWith(r.old.Sealing()); err != nil {
+				t.Fatal(err)
+			}
+			s := n.open(both)
+			n.hold(s, "a", both, r.fresh.Sealing())
+			seal(t, before) // one that was not told yet that another key seals
+			needs := func(want int) {
+				t.Helper()
+				if left, err := s.SealedWith(t.Context(), r.old.Sealing()); err != nil || len(left) != want {
+					t.Errorf("the old key is needed for %+v, %v, want %d", left, err, want)
+				}
+			}
+			needs(1)
+			for want := 1; want >= 0; want-- { // and then there is nothing to do
+				if rows, err := s.Reseal(t.Context()); err != nil || rows != want {
+					t.Errorf("%d rows were sealed anew, %v, want %d", rows, err, want)
+				}
+			}
+			needs(0)
+			after := n.open(r.fresh)
+			holds(t, after, r.fresh, 3)
+			if err := after.Append(t.Context(), audit.Event{Type: audit.KeyRemoved}); err != nil {
+				t.Fatal(err)
+			}
+			seal(t, after)
+			holds(t, after, r.fresh, 4)
+		})
+	}
+}
+
 func seal(t *testing.T, s *sqlstore.Store) {
 	t.Helper()
 	if err := s.Seal(t.Context()); err != nil {
