@@ -2,6 +2,7 @@ package grants
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/ory/fosite"
@@ -98,8 +99,13 @@ func (p *Password) authenticate(ctx context.Context, r request, c identity.Crede
 	}
 	who, err := p.Users.Verify(ctx, c)
 	t.Subject = who.User.ID
+	if err == nil || errors.Is(err, fault.UserBlocked) {
+		if refusal := p.Passwords.Right(ctx, t); refusal != nil {
+			err = refusal
+		}
+	}
 	if err == nil {
-		return who, p.Passwords.Right(ctx, t)
+		return who, nil
 	}
 	kind := fault.Of(err)
 	e := audit.Event{At: p.Verifier.Now().UTC(), Type: audit.PasswordRefused, Reason: kind.Error(),
@@ -108,10 +114,8 @@ func (p *Password) authenticate(ctx context.Context, r request, c identity.Crede
 	switch kind {
 	case fault.WrongPassword:
 		other = p.Passwords.Wrong(ctx, t, e)
-	case fault.UserBlocked:
-		if other = p.Passwords.Right(ctx, t); other == nil {
-			other = fault.Because(fault.Unavailable, p.Verifier.Audit.Append(ctx, e))
-		}
+	case fault.UserBlocked, fault.TooManyAttempts:
+		other = fault.Because(fault.Unavailable, p.Verifier.Audit.Append(ctx, e))
 	default:
 	}
 	if other != nil {

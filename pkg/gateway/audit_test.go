@@ -6,8 +6,35 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/gateway/gatewaytest"
 )
+
+// That somebody has sent too many passwords is recorded as it begins; what is sent after
+// that, and nobody looks at, does not fill the record.
+func TestPasswordsThatWaitAreRecorded(t *testing.T) {
+	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
+		for range 10 {
+			w.Login(t, "carol", "wrong").Want(t, http.StatusForbidden, "invalid_grant")
+		}
+		for range 20 {
+			w.Login(t, "carol", gatewaytest.Password).Want(t, http.StatusTooManyRequests, "too_many_attempts")
+		}
+		events, err := w.Administer(t).AuditEvents(t.Context(), 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]int{}
+		for _, e := range events {
+			if e.Type == audit.PasswordRefused && e.Subject == "auth0|carol" && e.Client == "spa" && e.Address == "127.0.0.1" {
+				got[e.Reason]++
+			}
+		}
+		if len(got) != 2 || got["wrong_password"] != 10 || got["too_many_attempts"] != 1 {
+			t.Errorf("recorded %v", got)
+		}
+	})
+}
 
 // Part 10: every step of a login is recorded, a wrong factor is counted, and a right
 // one that was used before is recorded but not counted.

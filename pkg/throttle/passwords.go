@@ -45,8 +45,10 @@ type BucketStore interface {
 	// Buckets returns until when each bucket is full; those that are not in it are empty.
 	Buckets(ctx context.Context, all []Bucket) (map[string]time.Time, error)
 	// Fill adds one wrong password to each bucket, with the event, all or nothing; if one of
-	// them is too full nothing happens, and it fails with fault.TooManyAttempts and the time
-	// that is left. Of any number of concurrent ones each sees those before it.
+	// them is too full only that is recorded, and it fails with fault.TooManyAttempts and the
+	// time that is left. Of any number of concurrent ones each sees those before it. The one
+	// after which others have to wait has a second event, for those leave none: strangers
+	// must not fill the database.
 	Fill(ctx context.Context, all []Bucket, now time.Time, e audit.Event) error
 	// Drain empties a bucket.
 	Drain(ctx context.Context, b Bucket) error

@@ -189,10 +189,22 @@ func bucketsLeak(t *testing.T, s *databaseSuite) {
 
 func bucketsTogether(t *testing.T, s *databaseSuite) {
 	narrow, wide := bucket("narrow", 1), bucket("wide", 2)
+	e := s.changed("")
+	recorded := func(want int) {
+		t.Helper()
+		if n := s.events(t, e.Type); n != want {
+			t.Errorf("%d events, want %d", n, want)
+		}
+	}
+	before := s.events(t, e.Type)
 	s.fill(t, 0, narrow, wide)
+	recorded(before + 2) // it, and that others wait
 	s.fill(t, time.Minute, narrow, wide)
+	recorded(before + 3)
 	s.fill(t, 0, wide)
+	recorded(before + 5)
 	s.fill(t, time.Minute, wide)
+	recorded(before + 6)
 }
 
 // Who has but a token of somebody's makes nobody wait; what is guessed so ends with the

@@ -56,16 +56,23 @@ func (s *Store) Fill(ctx context.Context, all []throttle.Bucket, now time.Time, 
 		if err != nil {
 			return err
 		}
+		tooMany := e
+		tooMany.Reason = fault.TooManyAttempts.Error()
 		if refused = throttle.TooMany(fault.TooManyAttempts, throttle.Wait(all, full, now)); refused != nil {
-			return nil
+			return s.record(tx, tooMany)
 		}
 		for _, b := range all {
 			err := tx.Exec("UPDATE password_attempts SET full_until = full_until + ? WHERE bucket = ?", b.Every.Milliseconds(), b.Name).Error
 			if err != nil {
 				return err
 			}
+			full[b.Name] = full[b.Name].Add(b.Every)
 		}
-		return s.record(tx, e)
+		err = s.record(tx, e)
+		if err == nil && throttle.Wait(all, full, now) > 0 {
+			err = s.record(tx, tooMany) // from now on
+		}
+		return err
 	})
 	if err != nil {
 		return err
