@@ -232,6 +232,7 @@ func TestPasswordGrantRefused(t *testing.T) {
 		{"unknown user", nil, login("username", "nobody"), fault.WrongPassword, 1, "wrong_password"},
 		{"blocked", func(h *house, _ *record.Client) { h.blocked = true }, login(), fault.UserBlocked, 1, "user_blocked"},
 		{"blocked, wrong password", func(h *house, _ *record.Client) { h.blocked = true }, login("password", "wrong"), fault.WrongPassword, 1, "wrong_password"},
+		{"right, and too many were wrong", fullOfAlice, login(), fault.TooManyAttempts, 1, "too_many_attempts"},
 		{"audit down", func(h *house, _ *record.Client) { h.auditDown = errDown }, login("password", "wrong"), fault.Unavailable, 1, ""},
 		{"required", func(_ *house, c *record.Client) { c.MFA = record.MFARequired }, login(), fault.MFARequired, 1, ""},
 		{"a scope demands the factor", nil, login("audience", things), fault.MFARequired, 1, ""},
@@ -258,11 +259,16 @@ func TestPasswordGrantRefused(t *testing.T) {
 			if e.Success || e.Reason != c.audited || e.Client != "spa" || e.Address != "192.0.2.1" || e.Grant != "password" {
 				t.Errorf("audited %+v", e)
 			}
-			if e.Type == audit.PasswordRefused && e.Subject != "" {
+			if e.Type == audit.PasswordRefused && e.Subject != "" && c.want != fault.TooManyAttempts {
 				t.Error("the record names who was tried (R24)")
 			}
 		})
 	}
+}
+
+// fullOfAlice has too many wrong passwords of alice, maybe by another name of hers.
+func fullOfAlice(h *house, _ *record.Client) {
+	h.full = map[string]time.Time{secret.Hash(secret.New("user\x00auth0|alice\x00192.0.2.1")): noon.Add(24 * time.Hour)}
 }
 
 // begun is a house with an enrolled alice and her mfa_token.
