@@ -36,37 +36,26 @@ func buckets(db *gorm.DB, all []throttle.Bucket) (map[string]time.Time, error) {
 	return full, err
 }
 
-// Fill implements throttle.BucketStore. The rows are written before they are read, in the
-// order of the buckets: that locks them.
+// Fill implements throttle.BucketStore.
 func (s *Store) Fill(ctx context.Context, all []throttle.Bucket, now time.Time, e audit.Event) error {
 	var refused error
 	ctx, cancel := outlasting(ctx)
 	defer cancel()
+	tooMany := e
+	tooMany.Reason = fault.TooManyAttempts.Error()
 	err := s.transact(ctx, "count a password attempt", func(tx *gorm.DB) error {
-		for _, b := range all {
-			err := tx.Exec(`INSERT INTO password_attempts (bucket, full_until) VALUES (?, ?)
-				ON CONFLICT (bucket) DO UPDATE SET full_until =
-					CASE WHEN password_attempts.full_until < ? THEN ? ELSE password_attempts.full_until END`,
-				b.Name, at(now), at(now), at(now)).Error
-			if err != nil {
-				return err
-			}
-		}
-		full, err := buckets(tx, all)
+		full, err := lockBuckets(tx, all, now)
 		if err != nil {
 			return err
 		}
-		tooMany := e
-		tooMany.Reason = fault.TooManyAttempts.Error()
 		if refused = throttle.TooMany(fault.TooManyAttempts, throttle.Wait(all, full, now)); refused != nil {
 			return s.record(tx, tooMany)
 		}
 		for _, b := range all {
-			err := tx.Exec("UPDATE password_attempts SET full_until = full_until + ? WHERE bucket = ?", b.Every.Milliseconds(), b.Name).Error
-			if err != nil {
+			full[b.Name] = full[b.Name].Add(b.Every)
+			if err := tx.Exec("UPDATE password_attempts SET full_until = ? WHERE bucket = ?", at(full[b.Name]), b.Name).Error; err != nil {
 				return err
 			}
-			full[b.Name] = full[b.Name].Add(b.Every)
 		}
 		err = s.record(tx, e)
 		if err == nil && throttle.Wait(all, full, now) > 0 {
@@ -78,6 +67,21 @@ func (s *Store) Fill(ctx context.Context, all []throttle.Bucket, now time.Time, 
 		return err
 	}
 	return refused
+}
+
+// lockBuckets reads buckets, none of which is less full than empty. They are written before
+// they are read, in their order: that locks them.
+func lockBuckets(tx *gorm.DB, all []throttle.Bucket, now time.Time) (map[string]time.Time, error) {
+	for _, b := range all {
+		err := tx.Exec(`INSERT INTO password_attempts (bucket, full_until) VALUES (?, ?)
+			ON CONFLICT (bucket) DO UPDATE SET full_until =
+				CASE WHEN password_attempts.full_until < ? THEN ? ELSE password_attempts.full_until END`,
+			b.Name, at(now), at(now), at(now)).Error
+		if err != nil {
+			return nil, err
+		}
+	}
+	return buckets(tx, all)
 }
 
 // Drain implements throttle.BucketStore.

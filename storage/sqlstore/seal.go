@@ -92,22 +92,27 @@ func (s *Store) resealLast(ctx context.Context) (n int, err error) {
 		if err != nil {
 			return err
 		}
-		fresh, err := head.Anew(s.ring)
-		if err != nil {
-			return err
-		}
 		n = 1
-		for _, set := range []string{
-			"UPDATE audit_events SET seal_mac = ? WHERE seal_seq = ? AND seal_mac = ?",
-			"UPDATE audit_head SET mac = ? WHERE id = 1 AND seq = ? AND mac = ?",
-		} {
-			if err := tx.Exec(set, fresh.MAC, head.Seq, head.MAC).Error; err != nil {
-				return err
-			}
-		}
-		return nil
+		return s.setMAC(tx, head)
 	})
 	return n, err
+}
+
+// setMAC makes the MAC of the last seal anew, beside the record and where it is noted.
+func (s *Store) setMAC(tx *gorm.DB, last audit.Seal) error {
+	fresh, err := last.Anew(s.ring)
+	if err != nil {
+		return err
+	}
+	for _, set := range []string{
+		"UPDATE audit_events SET seal_mac = ? WHERE seal_seq = ? AND seal_mac = ?",
+		"UPDATE audit_head SET mac = ? WHERE id = 1 AND seq = ? AND mac = ?",
+	} {
+		if err := tx.Exec(set, fresh.MAC, last.Seq, last.MAC).Error; err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func setSeal(tx *gorm.DB, id string, seal audit.Seal) error {
