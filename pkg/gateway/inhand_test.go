@@ -71,6 +71,22 @@ func TestR5StolenTokenDelaysNobody(t *testing.T) {
 			t.Errorf("%d guesses were looked at, want 4 in all", looked)
 		}
 		w.OTP(t, ask(t, w, "spa", "alice"), w.Code(t, alice.Seed, 0)).Want(t, http.StatusOK, "")
+
+		// A token for /mfa/ associates one, whose codes can be wrong as often as one likes.
+		w.Clock.Wind(30 * time.Second)
+		enroller := manage(t, w, "alice", alice, "enroll")
+		seed := w.Associate(t, enroller, anOTP).Want(t, http.StatusOK, "").Text("secret")
+		looked = 0
+		for range 6 {
+			r := w.OTP(t, enroller, w.Code(t, seed, 100)).Want(t, http.StatusForbidden, "invalid_grant")
+			if r.Text("error_description") == invalidOTP {
+				looked++
+			}
+		}
+		if looked != 4 {
+			t.Errorf("%d codes of a new authenticator were looked at, want 4", looked)
+		}
+		w.OTP(t, ask(t, w, "spa", "alice"), w.Code(t, alice.Seed, 0)).Want(t, http.StatusOK, "")
 	})
 }
 

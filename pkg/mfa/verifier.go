@@ -256,7 +256,7 @@ func (v *Verifier) let(ctx context.Context, l Login, a Attempt, tried []Authenti
 		e.Authenticators = append(e.Authenticators, t.ID)
 	}
 	attempt := throttle.Attempt{Subject: l.Subject, Authenticators: e.Authenticators, Wrong: kind.Guess(), Event: e}
-	if l.Origin == FromRefresh || l.Origin == FromStepUp {
+	if l.Origin != FromPassword {
 		attempt.Session = l.Session
 	}
 	err := v.Limiter.Attempt(ctx, attempt, v.Limits)

@@ -81,9 +81,10 @@ type Attempt struct {
 	Subject        string
 	Authenticators []string // those that the proof was held against
 	Wrong          bool     // it counts
-	// Session is the one that is refreshed or stepped up; empty for a login. Who has a token
-	// of somebody's has not proved a password: as many wrong ones as are free end all
-	// step-ups of the session, and make nobody else wait (R5).
+	// Session is the one in hand, which is refreshed, stepped up or confirms a new
+	// authenticator; empty for a login. Who has a token of somebody's has not proved a
+	// password: as many wrong ones as are free end all of these for the session, and make
+	// nobody else wait (R5).
 	Session string
 	Event   audit.Event // of its refusal, at the time of the attempt
 }

@@ -88,7 +88,7 @@ func (s *Store) count(tx *gorm.DB, a throttle.Attempt, failures throttle.Failure
 	return s.record(tx, a.Event)
 }
 
-// guessed refuses an attempt to step up a session that has none left.
+// guessed refuses an attempt of a session that has none left.
 func guessed(tx *gorm.DB, session string, free int) (refused, failed error) {
 	if session == "" {
 		return nil, nil
@@ -98,7 +98,7 @@ func guessed(tx *gorm.DB, session string, free int) (refused, failed error) {
 		return nil, err
 	}
 	if len(failures) == 0 || failures[0] >= free {
-		return fmt.Errorf("too many wrong step-ups of the session: %w", fault.MalformedMFAToken), nil
+		return fmt.Errorf("too many wrong proofs of the session: %w", fault.MalformedMFAToken), nil
 	}
 	return nil, nil
 }
