@@ -55,7 +55,7 @@ type Reader struct {
 // Read parses the body of a POST, a form or JSON alike, into r.PostForm and r.Form, which
 // fosite then takes as they are. Empty values count as absent (RFC 6749, 3.2).
 func (b Reader) Read(r *http.Request) error {
-	if r.Header.Get("Content-Encoding") != "" {
+	if len(r.Header.Values("Content-Encoding")) > 0 {
 		return fault.Param(fault.BadRequest, "Compressed bodies are not read.")
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)

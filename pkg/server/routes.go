@@ -80,7 +80,7 @@ func (s *Server) Routes() *mux.Router {
 	// The path is compared before the method, or the router forgets that only the
 	// method was wrong and answers 404.
 	route := func(path string, do endpoint, methods ...string) {
-		r.Path(path).Methods(methods...).Handler(s.serve(path, do))
+		r.Path(path).Methods(methods...).Handler(s.serve(path, oneCredential(do)))
 	}
 	route(prefix+pathToken, s.token, post...)
 	route(prefix+pathRevoke, s.revoke, post...)
@@ -109,6 +109,17 @@ func (s *Server) Routes() *mux.Router {
 		return fault.BadMethod
 	})
 	return r
+}
+
+// oneCredential refuses two Authorization headers: what stands before the gateway may look at
+// the other one (RFC 9110, 11.6.2; RFC 6750, 2).
+func oneCredential(do endpoint) endpoint {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if len(r.Header.Values("Authorization")) > 1 {
+			return fault.Param(fault.BadRequest, "Repeated header: Authorization")
+		}
+		return do(w, r)
+	}
 }
 
 // prefix is the path of the issuer, escaped as it comes in requests; everything is
