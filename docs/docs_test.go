@@ -221,6 +221,33 @@ func TestThreatsHaveTests(t *testing.T) {
 	}
 }
 
+// A test that is named after a requirement stands in a row of the threat model that is
+// about it.
+func TestRequirementsAreThreats(t *testing.T) {
+	named := regexp.MustCompile(`(?m)^func (Test(R[0-9]+)[A-Z][A-Za-z0-9]*)\(`)
+	rows := slices.Collect(strings.Lines(readPage(t, "docs/threat-model.md")))
+	tests := 0
+	err := filepath.WalkDir(root, func(name string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(name)
+		for _, m := range named.FindAllStringSubmatch(string(text), -1) {
+			tests++
+			if !slices.ContainsFunc(rows, func(row string) bool {
+				about, _, _ := strings.Cut(strings.TrimPrefix(row, "|"), "|")
+				return slices.Contains(strings.Fields(strings.ReplaceAll(about, ",", " ")), m[2]) && strings.Contains(row, "."+m[1]+"`")
+			}) {
+				t.Errorf("no row about %s names %s", m[2], m[1])
+			}
+		}
+		return err
+	})
+	if err != nil || tests == 0 {
+		t.Errorf("%d tests, %v", tests, err)
+	}
+}
+
 // A relative link leads to a file, and its fragment to a heading there.
 func TestLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^):]+)\)`)

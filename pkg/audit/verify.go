@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"fmt"
+	"math"
 )
 
 const (
@@ -38,13 +39,14 @@ func Verify(ctx context.Context, t Trail, keys Keys, known Seal) (Report, error)
 		return Report{}, err
 	}
 	w := walk{keys: keys, known: known, believed: true}
-	for more := true; more && w.last.Seq < head.Seq; {
-		page, err := t.Sealed(ctx, w.last.Seq, verifyPage)
+	after := int64(math.MinInt64) // nobody shall put a record before the first one
+	for more := true; more && after < head.Seq; {
+		page, err := t.Sealed(ctx, after, verifyPage)
 		if err != nil {
 			return Report{}, err
 		}
 		for _, r := range page {
-			if r.Seal.Seq <= head.Seq {
+			if after = r.Seal.Seq; after <= head.Seq {
 				w.step(r)
 			}
 		}
@@ -81,6 +83,10 @@ func (w *walk) found(format string, args ...any) {
 // record's own fault only if the one before can be believed.
 func (w *walk) step(r Record) {
 	s := r.Seal
+	if s.Seq < 1 {
+		w.found("record %d (id %s) was never sealed, and does not say so", s.Seq, r.ID)
+		return
+	}
 	if s.Seq != w.last.Seq+1 {
 		w.found("%s missing", span(w.last.Seq+1, s.Seq-1))
 		w.believed, w.unproved = false, 0

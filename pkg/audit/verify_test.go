@@ -129,6 +129,11 @@ func TestVerifyFinds(t *testing.T) {
 			r.change(10, func(r *audit.Record) { r.Seal.MAC = forged })
 			r.head.MAC = forged
 		}, []string{"record 10 is sealed with a key that the key ring lacks"}},
+		"a record before the first": {func(r *trail) {
+			forged := r.records[3]
+			forged.ID, forged.Seal.Seq = "id-forged", -4
+			r.records = append(r.records, forged)
+		}, []string{"record -4 (id id-forged) was never sealed"}},
 		"a head that is set back": {func(r *trail) { r.head = r.records[5].Seal }, []string{"records behind 6"}},
 		"a head that was made up": {func(r *trail) { r.head.Hash = strings.Repeat("0", 64) }, []string{"the head that the sealer noted was changed"}},
 		"a head without a MAC":    {func(r *trail) { r.head.MAC = r.records[2].Seal.MAC }, []string{"the head that the sealer noted was changed"}},
