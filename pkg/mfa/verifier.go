@@ -154,13 +154,13 @@ func (v *Verifier) Verify(ctx context.Context, a Attempt) (Clearance, error) {
 	if err != nil {
 		return Clearance{}, err
 	}
+	// A transaction that is over, though it is remembered, says nothing about wrong proofs. It
+	// is asked for whatever the proof is, or the time would tell a right one during a wait.
+	over := v.alive(ctx, t)
 	proved, verified, err := try(ctx, factor, tried, a.proof())
 	lost := lost(err)
-	if err != nil && lost == nil {
-		// A transaction that is over, though it is remembered, says nothing about proofs.
-		if over := v.alive(ctx, t); over != nil {
-			return Clearance{}, over
-		}
+	if err != nil && lost == nil && over != nil {
+		return Clearance{}, over
 	}
 	a.transaction = t.ID
 	err = v.let(ctx, t.Login, a, tried, err)
@@ -201,7 +201,7 @@ func (o Options) load(ctx context.Context, h handle.Handle) (Transaction, error)
 }
 
 // alive refuses a transaction that is over though the state store has it still. Issuing
-// looks at the same things itself, so a poll does not have to.
+// looks at the same things once more, under a lock.
 func (o Options) alive(ctx context.Context, t Transaction) error {
 	ok, err := o.Authenticators.Alive(ctx, t)
 	if err != nil {

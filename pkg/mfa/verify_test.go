@@ -1,6 +1,7 @@
 package mfa_test
 
 import (
+	"context"
 	"errors"
 	"reflect"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/mfa/mfatest"
 	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
+	"github.com/sallyport/sallyport/pkg/throttle"
 )
 
 // TestLogins is the life of a user: enroll, log in, lose the phone, log in again.
@@ -146,6 +148,50 @@ func TestOrderOfChecks(t *testing.T) {
 		t.Error("a token that does not hold was counted as a guess")
 	}
 	w.refused(w.otp(alive(), "wrong"), fault.WrongOTP)
+}
+
+// asked notes what is asked of the stores while a proof is judged.
+type asked struct {
+	mfa.AuthenticatorStore
+	throttle.Limiter
+	what *[]string
+}
+
+func (a asked) Authenticators(ctx context.Context, subject string, now time.Time) ([]mfa.Authenticator, error) {
+	*a.what = append(*a.what, "authenticators")
+	return a.AuthenticatorStore.Authenticators(ctx, subject, now)
+}
+
+func (a asked) Alive(ctx context.Context, t mfa.Transaction) (bool, error) {
+	*a.what = append(*a.what, "alive")
+	return a.AuthenticatorStore.Alive(ctx, t)
+}
+
+func (a asked) Attempt(ctx context.Context, tried throttle.Attempt, l throttle.Limits) error {
+	*a.what = append(*a.what, "attempt")
+	return a.Limiter.Attempt(ctx, tried, l)
+}
+
+// During a wait neither the answer nor the time that it takes tells a right proof from a
+// wrong one: the same is asked of the stores for both (R8).
+func TestWaitTellsNothing(t *testing.T) {
+	var what []string
+	w := newWorld(t, func(o *mfa.Options) {
+		a := asked{o.Authenticators, o.Limiter, &what}
+		o.Authenticators, o.Limiter, o.Limits.Free = a, a, 1
+	})
+	seed, _ := w.enrolled(mira)
+	w.refused(w.otp(w.password(mira), w.wrong(seed)), fault.WrongOTP)
+	var before []string
+	for _, code := range []string{w.wrong(seed), w.code(seed)} {
+		a := w.otp(w.password(mira), code)
+		what = nil
+		w.refused(a, fault.TooManyFailures)
+		if before != nil && !slices.Equal(before, what) {
+			t.Errorf("a right code asks for %q, a wrong one for %q", what, before)
+		}
+		before = what
+	}
 }
 
 // TestR9WrongCodeIsCounted, durably, before the answer: to the user and to what it was
