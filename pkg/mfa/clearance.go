@@ -40,12 +40,7 @@ func (c Clearance) Issuance(now time.Time, id string) record.Issuance {
 		s.ID, s.CreatedAt = id, now
 	}
 	e := audit.Event{At: now, Type: audit.TokensIssued, Success: true, Subject: l.Subject, Client: l.Client,
-		Session: s.ID, Transaction: c.Transaction(), Grant: l.Grant, Address: l.Address}
-	for _, p := range l.Proofs {
-		if p.Authenticator != "" {
-			e.Authenticators = append(e.Authenticators, p.Authenticator)
-		}
-	}
+		Session: s.ID, Transaction: c.Transaction(), Grant: l.Grant, Address: l.Address, Authenticators: record.Authenticators(l.Proofs)}
 	return record.Issuance{At: now, Session: s, Consumes: c.consumes, Event: e}
 }
 

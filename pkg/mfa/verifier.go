@@ -154,13 +154,16 @@ func (v *Verifier) Verify(ctx context.Context, a Attempt) (Clearance, error) {
 	if err != nil {
 		return Clearance{}, err
 	}
-	// A transaction that is over, though it is remembered, says nothing about wrong proofs. It
-	// is asked for whatever the proof is, or the time would tell a right one during a wait.
+	// A transaction that is over, though it is remembered, says nothing about proofs. It is
+	// asked for whatever the proof is, or the time would tell a right one during a wait.
 	over := v.alive(ctx, t)
 	proved, verified, err := try(ctx, factor, tried, a.proof())
 	lost := lost(err)
-	if err != nil && lost == nil && over != nil {
-		return Clearance{}, over
+	if over != nil && lost == nil {
+		// But who was blocked is told so by issuing, with the right one.
+		if _, gone := v.Authenticators.Account(ctx, t.Login.Subject); err != nil || !errors.Is(gone, fault.UserBlocked) {
+			return Clearance{}, over
+		}
 	}
 	a.transaction = t.ID
 	err = v.let(ctx, t.Login, a, tried, err)
@@ -309,12 +312,7 @@ func (v *Verifier) Finish(ctx context.Context, c Clearance, issued error) error 
 	}
 	e := audit.Event{At: v.now(), Type: audit.TokensRefused, Reason: fault.Of(issued).Error(),
 		Subject: c.login.Subject, Client: c.login.Client, Transaction: c.transaction,
-		Grant: c.login.Grant, Address: c.login.Address}
-	for _, p := range c.login.Proofs {
-		if p.Authenticator != "" {
-			e.Authenticators = append(e.Authenticators, p.Authenticator)
-		}
-	}
+		Grant: c.login.Grant, Address: c.login.Address, Authenticators: record.Authenticators(c.login.Proofs)}
 	if err := v.Audit.Append(ctx, e); err != nil {
 		return &fault.Details{Kind: fault.Unavailable, Err: errors.Join(err, issued)}
 	}

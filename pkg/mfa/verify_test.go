@@ -194,6 +194,32 @@ func TestWaitTellsNothing(t *testing.T) {
 	}
 }
 
+// A transaction that is over tells no right code from a wrong one, neither by its answer nor
+// by what it does: whoever ended it, as by revoking the token that it stepped up, would have
+// guesses that nobody counts.
+func TestOverTellsNothing(t *testing.T) {
+	var what []string
+	w := newWorld(t, func(o *mfa.Options) {
+		a := asked{o.Authenticators, o.Limiter, &what}
+		o.Authenticators, o.Limiter = a, a
+	})
+	seed, _ := w.enrolled(mira)
+	token := w.password(mira)
+	h, err := w.Handles.Read(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.store.End(h.ID)
+	events := len(w.store.Events())
+	for _, code := range []string{w.wrong(seed), w.code(seed)} {
+		what = nil
+		w.refused(w.otp(token, code), fault.MalformedMFAToken)
+		if slices.Contains(what, "attempt") || len(w.store.Events()) != events {
+			t.Errorf("%s asks for %q, and leaves a record", code, what)
+		}
+	}
+}
+
 // TestR9WrongCodeIsCounted, durably, before the answer: to the user and to what it was
 // held against, and with its event (R9, R17).
 func TestR9WrongCodeIsCounted(t *testing.T) {

@@ -77,6 +77,16 @@ func AuthTime(proofs []Proof) time.Time {
 	return latest
 }
 
+// Authenticators are the ids of those that were proved.
+func Authenticators(proofs []Proof) (ids []string) {
+	for _, p := range proofs {
+		if p.Authenticator != "" {
+			ids = append(ids, p.Authenticator)
+		}
+	}
+	return ids
+}
+
 // PasswordTime is when the subject last proved its password; zero: never.
 func PasswordTime(proofs []Proof) time.Time {
 	return AuthTime(slices.DeleteFunc(slices.Clone(proofs), func(p Proof) bool {
