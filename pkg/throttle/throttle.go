@@ -37,16 +37,16 @@ var waits = []int{
 // Failures are the wrong second factors of a user.
 type Failures struct {
 	Count  int         // since the last completed login
-	Recent []time.Time // those of the last 24 hours, oldest first
+	Last   time.Time   // when the last of them was; the wait begins with it
+	Recent []time.Time // those of the last 24 hours, oldest first, also those that are apart
 }
 
 // Wait is how long it is until the next attempt is evaluated.
 func (l Limits) Wait(f Failures, now time.Time) time.Duration {
 	recent := f.since(now)
 	var until time.Time
-	if n := f.Count - l.Free; n >= 0 && len(recent) > 0 {
-		// One that was added apart may be the last: then the wait begins with it.
-		until = recent[len(recent)-1].Add(time.Duration(waits[min(n, len(waits)-1)]) * time.Second)
+	if n := f.Count - l.Free; n >= 0 {
+		until = f.Last.Add(time.Duration(waits[min(n, len(waits)-1)]) * time.Second)
 	}
 	if n := len(recent) - max(l.Daily, 1); n >= 0 {
 		if ends := recent[n].Add(day); ends.After(until) {
@@ -58,12 +58,12 @@ func (l Limits) Wait(f Failures, now time.Time) time.Duration {
 
 // Add counts one more.
 func (f Failures) Add(now time.Time) Failures {
-	return Failures{Count: f.Count + 1, Recent: append(f.since(now), now)}
+	return Failures{Count: f.Count + 1, Last: now, Recent: append(f.since(now), now)}
 }
 
 // AddApart counts one more to the day, but to no wait.
 func (f Failures) AddApart(now time.Time) Failures {
-	return Failures{Count: f.Count, Recent: append(f.since(now), now)}
+	return Failures{Count: f.Count, Last: f.Last, Recent: append(f.since(now), now)}
 }
 
 func (f Failures) since(now time.Time) []time.Time {

@@ -76,6 +76,30 @@ func TestDaily(t *testing.T) {
 	}
 }
 
+// TestApart: what is counted apart makes the day's attempts fewer, and no wait longer.
+func TestApart(t *testing.T) {
+	var f throttle.Failures
+	for range 6 {
+		f = f.Add(noon)
+	}
+	before := limits.Wait(f, noon)
+	for range 10 {
+		f = f.AddApart(noon.Add(time.Second))
+	}
+	if got := limits.Wait(f, noon); got != before || got == 0 {
+		t.Errorf("a wait of %v became %v", before, got)
+	}
+	if got := limits.Wait(f, noon.Add(time.Minute)); got != 0 {
+		t.Errorf("%v are left of a wait that is over", got)
+	}
+	for range limits.Daily {
+		f = f.AddApart(noon)
+	}
+	if got := limits.Wait(f, noon); got != 24*time.Hour {
+		t.Errorf("after the day's attempts the wait is %v", got)
+	}
+}
+
 // TestNoLimitsAreNarrow: limits that nobody set let nothing through for long.
 func TestNoLimitsAreNarrow(t *testing.T) {
 	none, f := throttle.Limits{}, throttle.Failures{}

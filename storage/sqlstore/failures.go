@@ -42,7 +42,7 @@ func (s *Store) Attempt(ctx context.Context, a throttle.Attempt, l throttle.Limi
 		if err := tx.Where("user_id = ?", a.Subject).Limit(1).Find(&row).Error; err != nil {
 			return err
 		}
-		failures := throttle.Failures{Count: row.Failures, Recent: row.Recent.times()}
+		failures := throttle.Failures{Count: row.Failures, Last: row.LastAt.time(), Recent: row.Recent.times()}
 		now := a.Event.At
 		refused = throttle.TooMany(fault.TooManyFailures, l.Wait(failures, now))
 		if refused == nil {
@@ -78,7 +78,7 @@ func (s *Store) count(tx *gorm.DB, a throttle.Attempt, failures throttle.Failure
 			return err
 		}
 	}
-	row := userFailuresRow{UserID: a.Subject, Failures: failures.Count, LastAt: at(now), Recent: stampsOf(failures.Recent)}
+	row := userFailuresRow{UserID: a.Subject, Failures: failures.Count, LastAt: at(failures.Last), Recent: stampsOf(failures.Recent)}
 	if err := tx.Save(&row).Error; err != nil {
 		return err
 	}
