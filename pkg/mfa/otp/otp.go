@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -93,34 +95,49 @@ func (f *Factor) Verify(_ context.Context, a mfa.Authenticator, p mfa.Proof) (mf
 // Enroll implements mfa.Enroller. The seed is in the answer this once and never again
 // (R20).
 func (f *Factor) Enroll(_ context.Context, r mfa.Enrolling) (mfa.Enrollment, error) {
-	seed := make([]byte, seedBytes)
-	if _, err := io.ReadFull(f.o.Random, seed); err != nil {
-		return mfa.Enrollment{}, fmt.Errorf("make a seed: %w", err)
-	}
 	id, err := mfa.NewID("totp", f.o.Random)
 	if err != nil {
 		return mfa.Enrollment{}, err
 	}
-	text := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(seed)
+	a, err := NewAuthenticator(id, f.o.Random)
+	if err != nil {
+		return mfa.Enrollment{}, err
+	}
+	issuer := f.o.Issuer()
 	return mfa.Enrollment{
-		Authenticators: []mfa.Authenticator{{
-			ID: id, Type: mfa.OTP, Secret: secret.New(text), Algorithm: algorithm, Digits: digits, Period: period,
-		}},
+		Authenticators: []mfa.Authenticator{a},
 		Reply: map[string]any{
 			"authenticator_type": string(mfa.OTP),
 			"id":                 id,
-			"secret":             text,
-			"barcode_uri":        keyURI(f.o.Issuer(), r.Account.Name, text),
+			"secret":             a.Secret.Reveal(),
+			"barcode_uri": KeyURI(issuer, r.Account.Name, "secret", a.Secret.Reveal(), "issuer", issuer, "algorithm", algorithm,
+				"digits", strconv.Itoa(digits), "period", strconv.Itoa(int(period.Seconds()))),
 		},
 	}, nil
 }
 
-// keyURI is the text of the code that an authenticator app scans. Issuer and account
-// are escaped by themselves, so that the colon between them stays the only one.
-func keyURI(issuer, account, seed string) string {
-	name := func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
-	return fmt.Sprintf("otpauth://totp/%s:%s?secret=%s&issuer=%s&algorithm=%s&digits=%d&period=%d",
-		name(issuer), name(account), seed, name(issuer), algorithm, digits, int(period.Seconds()))
+// NewAuthenticator makes an authenticator of this id with a seed of its own.
+func NewAuthenticator(id string, random io.Reader) (mfa.Authenticator, error) {
+	seed := make([]byte, seedBytes)
+	if _, err := io.ReadFull(random, seed); err != nil {
+		return mfa.Authenticator{}, fmt.Errorf("make a seed: %w", err)
+	}
+	text := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(seed)
+	return mfa.Authenticator{
+		ID: id, Type: mfa.OTP, Secret: secret.New(text), Algorithm: algorithm, Digits: digits, Period: period,
+	}, nil
+}
+
+// KeyURI is the text of the code that an app scans: a label, and parameters with their
+// values. Issuer and account are escaped by themselves, so that the colon between them
+// stays the only one; a space is never a plus, which some apps keep.
+func KeyURI(issuer, account string, parameters ...string) string {
+	escape := func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
+	var query []string
+	for pair := range slices.Chunk(parameters, 2) {
+		query = append(query, pair[0]+"="+escape(pair[1]))
+	}
+	return "otpauth://totp/" + escape(issuer) + ":" + escape(account) + "?" + strings.Join(query, "&")
 }
 
 // Step is the number of whole periods since 1970 (RFC 6238, 4.2).
