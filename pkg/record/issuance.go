@@ -20,7 +20,7 @@ type Consumption interface {
 // fence: a state store that lost or resurrected the handle changes nothing (standards
 // 6.2).
 type Redemption struct {
-	Kind      string // "mfa_token", or "client_assertion" (Redeemer)
+	Kind      string // "mfa_token"; "client_assertion" and "consent_proof" (Redeemer)
 	Hash      string // the handle's id as the state store knows it
 	ExpiresAt time.Time
 }
