@@ -23,3 +23,25 @@ func FuzzAgent(f *testing.F) {
 		}
 	})
 }
+
+// TestEnter: a device that has to send the code of the page is told so, others hear nothing
+// of it.
+func TestEnter(t *testing.T) {
+	for _, enter := range []bool{false, true} {
+		m := login()
+		m.Enter = enter
+		fcm, err := m.forFCM(android.Token, m.At)
+		if err != nil {
+			t.Fatal(err)
+		}
+		apns, err := m.forAPNs()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, body := range [][]byte{fcm, apns} {
+			if strings.Contains(string(body), `"gw_bind":"enter"`) != enter || strings.Contains(string(body), "gw_bind") != enter {
+				t.Errorf("%s", body)
+			}
+		}
+	}
+}

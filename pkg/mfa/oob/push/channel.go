@@ -162,7 +162,7 @@ func (ch *Channel) message(ctx context.Context, c oob.Challenge, d Device) (Mess
 	return Message{
 		ID: c.ID, Token: token, Device: d.ID, Challenge: c.ID, At: c.CreatedAt, ExpiresAt: c.ExpiresAt, Service: ch.o.URL,
 		Browser: browser, OS: system,
-		Location: Place{Name: c.Address}, Consent: Consent(c),
+		Location: Place{Name: c.Address}, Consent: Consent(c), Enter: c.Binding == record.BindingToPhone,
 		Issuer: ch.o.Issuer(), Account: account.Name, Client: c.Client,
 	}, nil
 }

@@ -251,7 +251,8 @@ func TestBinding(t *testing.T) {
 				t.Errorf("%+v %v", c, err)
 			}
 			method := map[record.Binding]any{record.BindingPlain: nil, record.BindingToPage: "prompt", record.BindingToPhone: "display"}
-			if answer["binding_method"] != method[tt.want] || (m.Consent != "") != (tt.want == record.BindingToPage) {
+			if answer["binding_method"] != method[tt.want] || (m.Consent != "") != (tt.want == record.BindingToPage) ||
+				m.Enter != (tt.want == record.BindingToPhone) {
 				t.Errorf("%v %q", answer, m.Consent)
 			}
 		})

@@ -27,6 +27,7 @@ type Message struct {
 	OS        Software
 	Location  Place
 	Consent   string // of a rich consent; empty for none
+	Enter     bool   // the device has to send the code that the page shows
 	Issuer    string // these three are for people to read
 	Account   string
 	Client    string
@@ -90,6 +91,7 @@ func (m Message) forFCM(device secret.Text, now time.Time) ([]byte, error) {
 		Location string `json:"l,omitempty"`
 		Consent  string `json:"txlnkid,omitempty"`
 		Client   string `json:"gw_client,omitempty"`
+		Bind     string `json:"gw_bind,omitempty"`
 	}
 	type message struct {
 		Token   string  `json:"token"`
@@ -102,7 +104,7 @@ func (m Message) forFCM(device secret.Text, now time.Time) ([]byte, error) {
 	}
 	life := max(m.ExpiresAt.Sub(now), 0) / time.Second
 	return fit(func(limit int) any {
-		c := content{required: who, Source: string(encode(m.source(limit))), Consent: m.Consent, Client: clip(m.Client, limit)}
+		c := content{required: who, Source: string(encode(m.source(limit))), Consent: m.Consent, Client: clip(m.Client, limit), Bind: m.bind()}
 		if l := m.location(limit); l != (location{}) {
 			c.Location = string(encode(l))
 		}
@@ -131,6 +133,7 @@ func (m Message) forAPNs() ([]byte, error) {
 		Source   source   `json:"s,omitzero"`
 		Location location `json:"l,omitzero"`
 		Consent  string   `json:"txlnkid,omitempty"`
+		Bind     string   `json:"gw_bind,omitempty"`
 	}
 	type payload struct {
 		APS aps `json:"aps"`
@@ -147,9 +150,17 @@ func (m Message) forAPNs() ([]byte, error) {
 		}
 		return payload{
 			APS: aps{Alert: alert{clip(m.Issuer, limit), clip(m.Client, limit), body}, Category: category, Sound: "default"},
-			MFA: mfa{required: who, Source: m.source(limit), Location: m.location(limit), Consent: m.Consent},
+			MFA: mfa{required: who, Source: m.source(limit), Location: m.location(limit), Consent: m.Consent, Bind: m.bind()},
 		}
 	})
+}
+
+// bind says how the answer is bound, to apps that know of it; the SDKs leave it out.
+func (m Message) bind() string {
+	if m.Enter {
+		return "enter"
+	}
+	return ""
 }
 
 // required are the required members, or what is wrong with them. A device would ignore
