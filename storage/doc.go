@@ -13,11 +13,13 @@
 //	intervals, soft limits                        one hash tag per handle
 //	redemption of a handle              -         SQL: a unique row in the     a second redemption is refused
 //	                                              issuing transaction
-//	a denial from the second device     Redis     SQL                          never undone
+//	a denial from the second device     SQL       SQL: the same unique row     never undone
+//	how often a device may be asked,    SQL       SQL: under the lock of the   never reset
+//	and which question is live                    user's row
 //	failures, waits, disabled           SQL       SQL: a conditional update    never reset
 //	authenticators                                in a transaction of its own
 //	last accepted time step, recovery   SQL       SQL: compare-and-set         must not be lost
-//	codes, authenticators, refresh
+//	codes, authenticators, devices, refresh
 //	families, clients, users, audit,
 //	signing keys
 //	notices                             SQL: with  SQL: claimed by a            told twice at worst

@@ -170,6 +170,7 @@ type userRow struct {
 	EmailVerified bool   `json:"email_verified"`
 	Name          string `json:"name"`
 	Disabled      bool   `json:"disabled"`
+	Reported      bool   `json:"reported"` // the user said that somebody else logs in
 }
 
 func (d deps) listUsers(ctx context.Context, db database, asJSON bool) error {
@@ -180,7 +181,7 @@ func (d deps) listUsers(ctx context.Context, db database, asJSON bool) error {
 			return err
 		}
 		for _, u := range page {
-			rows = append(rows, userRow{u.ID, u.Username, u.Email, u.EmailVerified, u.Name, u.Blocked})
+			rows = append(rows, userRow{u.ID, u.Username, u.Email, u.EmailVerified, u.Name, u.Blocked, u.Reported})
 		}
 		if len(page) < usersPage {
 			break
@@ -188,6 +189,9 @@ func (d deps) listUsers(ctx context.Context, db database, asJSON bool) error {
 		after = page[len(page)-1].ID
 	}
 	return listing.Print(d.stdout, asJSON, rows, "ID USERNAME EMAIL NAME STATE", func(r userRow) []string {
+		if r.Reported && !r.Disabled {
+			return []string{r.ID, r.Username, r.Email, r.Name, "reported"}
+		}
 		return []string{r.ID, r.Username, r.Email, r.Name, state(r.Disabled)}
 	})
 }

@@ -24,6 +24,7 @@ type User struct {
 	PhoneNumber   string // E.164
 	Name          string
 	Blocked       bool
+	Reported      bool // a device denied a login as somebody else's, with the password of now; only where users are listed
 	UpdatedAt     time.Time
 	PasswordAt    time.Time // when the password was set; zero where it is not the gateway's
 }

@@ -280,7 +280,7 @@ func (v *Verifier) clear(t Transaction, a Attempt, proved Authenticator, got Ver
 	l.Proofs = append(slices.Clone(l.Proofs), record.Proof{Methods: got.Methods, Authenticator: proved.ID, At: v.now()})
 	l.Scopes = a.narrow(l.Scopes)
 	l.Until = time.Time{} // what bounds a token in hand does not bound a new proof
-	consumes := []record.Consumption{record.Redemption{Kind: "mfa_token", Hash: t.ID, ExpiresAt: t.ExpiresAt}}
+	consumes := []record.Consumption{record.Redemption{Kind: "mfa_token", Hash: t.ID, ExpiresAt: t.ExpiresAt, Began: t.CreatedAt}}
 	consumes = append(consumes, l.rests()...)
 	if !proved.Active() {
 		consumes = append(consumes, record.Confirmation{Authenticator: proved.ID, Handle: t.ID, First: true})

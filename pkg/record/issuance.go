@@ -23,6 +23,9 @@ type Redemption struct {
 	Kind      string // "mfa_token"; "client_assertion" and "consent_proof" (Redeemer)
 	Hash      string // the handle's id as the state store knows it
 	ExpiresAt time.Time
+	// Began is when the login of an mfa_token did: one from before its subject reported that
+	// somebody else logs in is over.
+	Began time.Time
 }
 
 // Spent reports a consumed mfa_token as one that cannot be read (section 3.6).

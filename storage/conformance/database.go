@@ -13,6 +13,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/mfa/oob"
 	"github.com/sallyport/sallyport/pkg/notice"
 	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
@@ -41,6 +42,8 @@ type Node struct {
 	State          State
 	Audit          Audit
 	Notices        Notices
+	Devices        oob.DeviceStore
+	Pushes         oob.Asks
 	Ring           *secret.Ring
 }
 
@@ -56,6 +59,7 @@ type People interface {
 	UpdateUser(ctx context.Context, u identity.User, e audit.Event) (bool, error)
 	SetUserBlocked(ctx context.Context, id string, blocked bool, e audit.Event) error
 	SetPassword(ctx context.Context, userID, hash string, e audit.Event) error
+	Users(ctx context.Context, after string, limit int) ([]identity.User, error)
 }
 
 // Removals is what an administrator takes away for good.
@@ -127,7 +131,7 @@ func RunDatabase(t *testing.T, open func(t testing.TB, now func() time.Time) (a,
 	t.Helper()
 	suites := []map[string]func(*testing.T, *databaseSuite){
 		issueTests(), refreshTests(), throttleTests(), revokeTests(), consumeTests(), authenticatorTests(), credentialTests(), userTests(),
-		registryTests(), keyTests(), auditTests(), sealTests(), noticeTests(),
+		registryTests(), keyTests(), auditTests(), sealTests(), noticeTests(), deviceTests(), pushTests(), reportTests(),
 	}
 	for _, tests := range suites {
 		for name, test := range tests {

@@ -155,8 +155,8 @@ func (s *Store) Remove(ctx context.Context, c mfa.Credential, seen []mfa.Authent
 	})
 }
 
-// bury makes tombstones without secrets and codes of a user's authenticators, all of
-// them when ids is nil, and returns their ids.
+// bury makes tombstones without secrets, codes and devices of a user's authenticators, all
+// of them when ids is nil, and returns their ids.
 func (s *Store) bury(tx *gorm.DB, userID, by string, ids []string) (live []string, err error) {
 	find := tx.Model(&authenticatorRow{}).Where("user_id = ? AND deleted_at = 0", userID)
 	if ids != nil {
@@ -165,7 +165,13 @@ func (s *Store) bury(tx *gorm.DB, userID, by string, ids []string) (live []strin
 	if err := find.Order("created_at, id").Pluck("id", &live).Error; err != nil || len(live) == 0 {
 		return nil, err
 	}
-	if err := tx.Exec("DELETE FROM recovery_codes WHERE authenticator_id IN ?", live).Error; err != nil {
+	for _, of := range []string{"recovery_codes", "devices"} {
+		if err := tx.Exec("DELETE FROM "+of+" WHERE authenticator_id IN ?", live).Error; err != nil {
+			return nil, err
+		}
+	}
+	if err := tx.Exec("UPDATE pushes SET answer = ? WHERE user_id = ? AND authenticator_id IN ? AND answer = ''",
+		pushClosed, userID, live).Error; err != nil {
 		return nil, err
 	}
 	return live, tx.Exec("UPDATE authenticators SET deleted_at = ?, deleted_by = ?, sealed_secret = '' WHERE id IN ?",
@@ -181,14 +187,19 @@ func alive(db *gorm.DB, t mfa.Transaction) (bool, error) {
 	var found []struct {
 		Redeemed int64
 		Changed  stamp
+		Voided   stamp
 	}
-	err := db.Raw(`SELECT COALESCE(p.changed_at, 0) AS changed,
+	err := db.Raw(`SELECT COALESCE(p.changed_at, 0) AS changed, COALESCE(l.voided_at, 0) AS voided,
 			(SELECT COUNT(*) FROM redemptions WHERE kind = 'mfa_token' AND hash = ?) AS redeemed
-		FROM users u JOIN clients c ON c.id = ? LEFT JOIN passwords p ON p.user_id = u.id
+		FROM users u JOIN clients c ON c.id = ?
+			LEFT JOIN passwords p ON p.user_id = u.id LEFT JOIN pushes l ON l.user_id = u.id
 		WHERE u.id = ? AND u.deleted_at = 0 AND u.blocked_at = 0 AND c.disabled_at = 0`,
 		t.ID, t.Login.Client, t.Login.Subject).Scan(&found).Error
 	if err != nil || len(found) == 0 || found[0].Redeemed > 0 {
 		return false, failed("look at a transaction", err)
+	}
+	if v := found[0].Voided; v != 0 && at(t.CreatedAt) <= v {
+		return false, nil
 	}
 	for _, p := range t.Login.Proofs {
 		if !p.PasswordAt.IsZero() && at(p.PasswordAt) != found[0].Changed {

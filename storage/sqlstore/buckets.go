@@ -44,21 +44,15 @@ func (s *Store) Fill(ctx context.Context, all []throttle.Bucket, now time.Time, 
 	tooMany := e
 	tooMany.Reason = fault.TooManyAttempts.Error()
 	err := s.transact(ctx, "count a password attempt", func(tx *gorm.DB) error {
-		full, err := lockBuckets(tx, all, now)
+		full, err := fill(tx, all, now)
 		if err != nil {
 			return err
 		}
 		if refused = throttle.TooMany(fault.TooManyAttempts, throttle.Wait(all, full, now)); refused != nil {
 			return s.record(tx, tooMany)
 		}
-		for _, b := range all {
-			full[b.Name] = full[b.Name].Add(b.Every)
-			if err := tx.Exec("UPDATE password_attempts SET full_until = ? WHERE bucket = ?", at(full[b.Name]), b.Name).Error; err != nil {
-				return err
-			}
-		}
 		err = s.record(tx, e)
-		if err == nil && throttle.Wait(all, full, now) > 0 {
+		if err == nil && throttle.Wait(all, after(all, full), now) > 0 {
 			err = s.record(tx, tooMany) // from now on
 		}
 		return err
@@ -69,9 +63,10 @@ func (s *Store) Fill(ctx context.Context, all []throttle.Bucket, now time.Time, 
 	return refused
 }
 
-// lockBuckets reads buckets, none of which is less full than empty. They are written before
-// they are read, in their order: that locks them.
-func lockBuckets(tx *gorm.DB, all []throttle.Bucket, now time.Time) (map[string]time.Time, error) {
+// fill adds one to each bucket, unless one of them is too full, and returns until when they
+// were full before. The rows are written before they are read, in the order of the buckets:
+// that locks them.
+func fill(tx *gorm.DB, all []throttle.Bucket, now time.Time) (map[string]time.Time, error) {
 	for _, b := range all {
 		err := tx.Exec(`INSERT INTO password_attempts (bucket, full_until) VALUES (?, ?)
 			ON CONFLICT (bucket) DO UPDATE SET full_until =
@@ -81,7 +76,25 @@ func lockBuckets(tx *gorm.DB, all []throttle.Bucket, now time.Time) (map[string]
 			return nil, err
 		}
 	}
-	return buckets(tx, all)
+	full, err := buckets(tx, all)
+	if err != nil || throttle.Wait(all, full, now) > 0 {
+		return full, err
+	}
+	for name, until := range after(all, full) {
+		if err := tx.Exec("UPDATE password_attempts SET full_until = ? WHERE bucket = ?", at(until), name).Error; err != nil {
+			return nil, err
+		}
+	}
+	return full, nil
+}
+
+// after is until when buckets are full once each holds one more.
+func after(all []throttle.Bucket, full map[string]time.Time) map[string]time.Time {
+	more := map[string]time.Time{}
+	for _, b := range all {
+		more[b.Name] = full[b.Name].Add(b.Every)
+	}
+	return more
 }
 
 // Drain implements throttle.BucketStore.

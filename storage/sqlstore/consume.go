@@ -38,7 +38,7 @@ func consume(tx *gorm.DB, i record.Issuance) error {
 func consuming(c record.Consumption) consumer {
 	switch c := c.(type) {
 	case record.Redemption:
-		return func(tx *gorm.DB, _ record.Issuance) (bool, error) { return redeem(tx, c) }
+		return func(tx *gorm.DB, i record.Issuance) (bool, error) { return finish(tx, i, c) }
 	case record.Rotation:
 		return func(tx *gorm.DB, i record.Issuance) (bool, error) { return rotate(tx, i, c) }
 	case record.StepUse:
@@ -91,13 +91,33 @@ func useStep(tx *gorm.DB, i record.Issuance, u record.StepUse) (bool, error) {
 	return done.RowsAffected == 1, done.Error
 }
 
-// challengeKind is that of redemptions of out-of-band challenges.
-const challengeKind = "oob_code"
+// The kinds of redemptions of transactions and of out-of-band challenges.
+const (
+	transactionKind = "mfa_token"
+	challengeKind   = "oob_code"
+)
 
-// useApproval redeems an approved challenge, unless somebody did before, or said no.
+// finish redeems a handle, unless it is that of a login that its subject has reported.
+func finish(tx *gorm.DB, i record.Issuance, r record.Redemption) (bool, error) {
+	if r.Kind == transactionKind {
+		var voided int64
+		err := tx.Raw("SELECT COUNT(*) FROM pushes WHERE user_id = ? AND voided_at <> 0 AND voided_at >= ?",
+			i.Session.Subject, at(r.Began)).Scan(&voided).Error
+		if err != nil || voided > 0 {
+			return false, err
+		}
+	}
+	return redeem(tx, r)
+}
+
+// useApproval redeems an approved challenge, unless somebody did before, or said no. It is
+// not live after that, even if it was never answered here.
 func useApproval(tx *gorm.DB, i record.Issuance, a record.Approval) (bool, error) {
 	first, err := redeem(tx, record.Redemption{Kind: challengeKind, Hash: a.Challenge, ExpiresAt: a.ExpiresAt})
 	if err != nil || !first {
+		return false, err
+	}
+	if err := endRefusals(tx, i.Session.Subject, a.Challenge, pushApproved); err != nil {
 		return false, err
 	}
 	done := tx.Exec("UPDATE authenticators SET failures = 0, last_auth_at = ? WHERE id = ? AND "+usable,
@@ -131,10 +151,12 @@ func active(tx *gorm.DB, userID string) (int64, error) {
 
 // confirm activates a pending authenticator and its twins. The user's row is locked,
 // so that of two enrollments that want to be the first the later one sees the other. What
-// an access token associated ends with its revocation.
+// an access token associated ends with its revocation. A device that has not enrolled is
+// none yet: its authenticator waits on when its twin is confirmed.
 func confirm(tx *gorm.DB, i record.Issuance, c record.Confirmation) (bool, error) {
 	const pending = `user_id = ? AND handle = ? AND confirmed_at = 0 AND deleted_at = 0 AND expires_at > ?
-		AND NOT EXISTS (SELECT 1 FROM access_tokens t WHERE t.id = handle AND t.revoked_at <> 0)`
+		AND NOT EXISTS (SELECT 1 FROM access_tokens t WHERE t.id = handle AND t.revoked_at <> 0)
+		AND (channel <> '` + pushChannel + `' OR EXISTS (SELECT 1 FROM devices d WHERE d.authenticator_id = authenticators.id))`
 	if c.First {
 		if factors, err := active(tx, i.Session.Subject); err != nil || factors > 0 {
 			return false, err

@@ -12,6 +12,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/mfa/oob"
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/pkg/signer"
 	"github.com/sallyport/sallyport/storage/sqlstore"
@@ -185,6 +186,26 @@ func seeds(t *testing.T, s *sqlstore.Store, people int) {
 	}
 }
 
+// phones gives each of the people of seeds a device.
+func phones(t *testing.T, s *sqlstore.Store, people int) {
+	t.Helper()
+	for i := range people {
+		who := fmt.Sprintf("user%03d", i)
+		a := mfa.Authenticator{ID: "push|" + who, Subject: who, Type: mfa.OOB, Channel: "auth0", CreatedAt: noon, ExpiresAt: noon.Add(time.Hour)}
+		seen, err := s.Authenticators(t.Context(), who, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Associate(t.Context(), halfway(t, s, who), seen, []mfa.Authenticator{a}, audit.Event{}); err != nil {
+			t.Fatal(err)
+		}
+		d := oob.Device{ID: who, Authenticator: a.ID, Subject: who, Endpoint: oob.Endpoint{Service: "GCM", Token: secret.New("ENDPOINT" + who)}}
+		if err := s.EnrollDevice(t.Context(), d, noon, audit.Event{At: noon}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // Everything is sealed anew, whatever happens meanwhile, and opens without the old key.
 func TestReseal(t *testing.T) {
 	const people = 60 // more than are read at a time
@@ -198,6 +219,7 @@ func TestReseal(t *testing.T) {
 			}
 			before := n.open(r.old) // sealed before the rotation
 			seeds(t, before, people)
+			phones(t, before, people)
 			k := signer.Key{ID: "kid", Algorithm: "ES256", Private: secret.New("PRIVATE-KEY"), CreatedAt: noon}
 			if _, err := before.AddFirstSigningKey(t.Context(), k); err != nil {
 				t.Fatal(err)
@@ -205,7 +227,7 @@ func TestReseal(t *testing.T) {
 			if rows, err := before.Reseal(t.Context()); err != nil || rows != 0 {
 				t.Errorf("a node that was not told yet sealed %d rows anew, %v", rows, err)
 			}
-			want := []sqlstore.Sealed{{What: "authenticators", Rows: people}, {What: "signing keys", Rows: 1}}
+			want := []sqlstore.Sealed{{What: "authenticators", Rows: people}, {What: "push tokens", Rows: people}, {What: "signing keys", Rows: 1}}
 			if left, err := a.SealedWith(t.Context(), old); err != nil || !slices.Equal(left, want) {
 				t.Errorf("sealed with the old key: %v, %v, want %v", left, err, want)
 			}
@@ -235,7 +257,7 @@ func TestReseal(t *testing.T) {
 				}
 			})
 			all.Wait()
-			if n := rows.Load(); n < people/2+1 || n > people+1 {
+			if n := rows.Load(); n < people+1 || n > 2*people+1 {
 				t.Errorf("%d rows were sealed anew", n)
 			}
 			for _, s := range []func() ([]sqlstore.Sealed, error){
@@ -250,8 +272,11 @@ func TestReseal(t *testing.T) {
 			for i := range people {
 				who := fmt.Sprintf("user%03d", i)
 				got, err := after.Authenticators(t.Context(), who, noon)
-				if err != nil || len(got) != i%2 || len(got) == 1 && got[0].Secret.Reveal() != "SEED"+who {
+				if err != nil || len(got) != i%2*2 || len(got) == 2 && got[1].Secret.Reveal() != "SEED"+who {
 					t.Fatalf("%s has %d authenticators, %v", who, len(got), err)
+				}
+				if d, err := after.Device(t.Context(), who); i%2 == 1 && (err != nil || d.Endpoint.Token.Reveal() != "ENDPOINT"+who) {
+					t.Fatalf("the device of %s: %v", who, err)
 				}
 			}
 			if keys, err := after.SigningKeys(t.Context()); err != nil || keys[0].Private.Reveal() != "PRIVATE-KEY" {

@@ -116,13 +116,16 @@ func sameSecret(tx *gorm.DB, i record.Issuance) error {
 	return nil
 }
 
-// endFailures ends the user's count, and so the wait, with a login that a second factor
-// completed; the authenticator's own ended with what it consumed. Those of the last day
-// stay: no login resets them.
+// endFailures ends the user's counts of wrong and of refused second factors, and so the
+// waits, with a login that a second factor completed; the authenticator's own ended with
+// what it consumed. Those of the last day, or hour, stay: no login resets them.
 func endFailures(tx *gorm.DB, i record.Issuance) error {
 	for _, c := range i.Consumes {
-		if r, ok := c.(record.Redemption); ok && r.Kind == "mfa_token" {
+		if r, ok := c.(record.Redemption); ok && r.Kind == transactionKind {
 			if err := tx.Exec("UPDATE sessions SET failures = 0 WHERE id = ?", i.Session.ID).Error; err != nil {
+				return err
+			}
+			if err := endRefusals(tx, i.Session.Subject, r.Hash, pushClosed); err != nil {
 				return err
 			}
 			return tx.Exec("UPDATE user_failures SET failures = 0 WHERE user_id = ?", i.Session.Subject).Error

@@ -14,6 +14,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/mfa/oob"
 	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/pkg/throttle"
@@ -148,7 +149,8 @@ func TestColumnsAdded(t *testing.T) {
 				login(t, s, round)
 				for _, table := range strings.Fields(`users identifiers passwords user_failures clients client_secrets
 					apis authenticators recovery_codes sessions session_proofs access_tokens refresh_families
-					refresh_tokens redemptions signing_keys audit_events notices revision settings`) {
+					refresh_tokens redemptions signing_keys audit_events notices revision settings devices pushes
+					password_attempts`) {
 					execute(t, url, "ALTER TABLE "+table+" ADD COLUMN "+round+" TEXT")
 				}
 			}
@@ -172,6 +174,9 @@ func login(t *testing.T, s *sqlstore.Store, n string) {
 	}
 	associate := s.Associate(t.Context(), halfway(t, s, n), nil, []mfa.Authenticator{a}, e)
 	count := s.Attempt(t.Context(), throttle.Attempt{Subject: n, Authenticators: []string{n}, Wrong: true, Event: e}, throttle.Limits{Free: 9, Daily: 9, Disable: 9})
+	c := oob.Challenge{ID: n, Subject: n, ExpiresAt: noon.Add(time.Hour)}
+	_, admit := s.Admit(t.Context(), oob.Ask{Challenge: c, Event: e}, oob.Limits{Minute: 9, Hour: 9, Gateway: 9, Pause: 9, For: time.Hour})
+	answer := s.Answer(t.Context(), oob.Answer{Challenge: c, Approved: true, Event: e})
 	issue := s.Issue(t.Context(), record.Issuance{
 		At: noon,
 		Session: record.Session{
@@ -191,7 +196,7 @@ func login(t *testing.T, s *sqlstore.Store, n string) {
 	_, keys := s.SigningKeys(t.Context())
 	set := s.SetSetting(t.Context(), n, n)
 	_, get := s.Setting(t.Context(), n)
-	err := errors.Join(client, api, known, user, associate, count, issue, list, token, failures, events, keys, set, get)
+	err := errors.Join(client, api, known, user, associate, count, issue, list, token, failures, events, keys, set, get, admit, answer)
 	if err != nil || len(all) != 1 || !active {
 		t.Errorf("login %s: %d authenticators, active %v, %v", n, len(all), active, err)
 	}

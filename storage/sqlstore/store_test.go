@@ -16,6 +16,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/mfa/oob"
 	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/pkg/signer"
@@ -89,10 +90,15 @@ func TestClosedIsUnavailable(t *testing.T) {
 			_, setting := s.Setting(t.Context(), "n")
 			_, _, failures := s.UserFailures(t.Context(), "u")
 			_, _, login := s.UserByIdentifier(t.Context(), "c", "u")
+			_, device := s.Device(t.Context(), "d")
+			_, admit := s.Admit(t.Context(), oob.Ask{}, oob.Limits{})
 			for verb, err := range map[string]error{
 				"ping": s.Ping(t.Context()), "user": user, "authenticators": list, "keys": keys, "client": client,
 				"setting": setting, "failures": failures, "login": login, "refresh": s.Refresh(t.Context()),
 				"append": s.Append(t.Context(), audit.Event{}), "issue": s.Issue(t.Context(), record.Issuance{}),
+				"device": device, "admit": admit, "answer": s.Answer(t.Context(), oob.Answer{}),
+				"enroll":  s.EnrollDevice(t.Context(), oob.Device{}, noon, audit.Event{}),
+				"disable": s.DisableEndpoint(t.Context(), "d", oob.Endpoint{}, noon, audit.Event{}),
 			} {
 				if fault.Of(err) != fault.Unavailable {
 					t.Errorf("%s: %v, want Unavailable", verb, err)
@@ -137,6 +143,25 @@ func TestSealedRows(t *testing.T) {
 	}
 }
 
+// What a push service calls a device opens only in the device's own row.
+func TestSealedEndpoints(t *testing.T) {
+	for name, fresh := range databases() {
+		t.Run(name, func(t *testing.T) {
+			url := fresh(t)
+			s := open(t, url, newRing(t), atNoon)
+			seeds(t, s, 2)
+			phones(t, s, 2)
+			execute(t, url, `UPDATE devices SET sealed_token = (SELECT sealed_token FROM devices WHERE id = 'user000') WHERE id = 'user001'`)
+			if _, err := s.Device(t.Context(), "user000"); err != nil {
+				t.Errorf("its own: %v", err)
+			}
+			if _, err := s.Device(t.Context(), "user001"); fault.Of(err) != fault.Unavailable {
+				t.Errorf("another's: %v, want Unavailable", err)
+			}
+		})
+	}
+}
+
 // The file itself, with what SQLite leaves in free pages and the log, shows no secret.
 func TestSQLiteFileShowsNothing(t *testing.T) {
 	url := storagetest.SQLite(t)
@@ -149,6 +174,8 @@ func TestSQLiteFileShowsNothing(t *testing.T) {
 	if err := s.Associate(t.Context(), halfway(t, s, "a"), nil, []mfa.Authenticator{a}, audit.Event{}); err != nil {
 		t.Fatal(err)
 	}
+	seeds(t, s, 1)
+	phones(t, s, 1)
 	k := signer.Key{ID: "kid", Algorithm: "ES256", Private: secret.New("PRIVATE-KEY"), CreatedAt: noon}
 	if _, err := s.AddFirstSigningKey(t.Context(), k); err != nil {
 		t.Fatal(err)
@@ -165,7 +192,7 @@ func TestSQLiteFileShowsNothing(t *testing.T) {
 	if !strings.Contains(content.String(), "totp|a") {
 		t.Error("the files do not hold what was written")
 	}
-	for _, clear := range []string{"JBSWY3DP", "PRIVATE-KEY"} {
+	for _, clear := range []string{"JBSWY3DP", "PRIVATE-KEY", "SEEDuser", "ENDPOINT"} {
 		if strings.Contains(content.String(), clear) {
 			t.Errorf("the files show %.4s", clear)
 		}

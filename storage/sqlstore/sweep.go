@@ -22,6 +22,7 @@ const (
 	overRedemptions = "SELECT kind, hash FROM redemptions WHERE expires_at <= ? LIMIT 500"
 	overBuckets     = "SELECT bucket FROM password_attempts WHERE full_until <= ? LIMIT 500"
 	overNotices     = "SELECT id FROM notices WHERE expires_at <= ? LIMIT 500"
+	overPushes      = "SELECT user_id FROM pushes WHERE expires_at <= ? AND " + saysNothing + " LIMIT 500"
 	overAccess      = "SELECT id FROM access_tokens WHERE expires_at <= ? LIMIT 500"
 	overRefresh     = "SELECT hash FROM refresh_tokens WHERE expires_at <= ? LIMIT 500"
 	overSessions    = "SELECT id FROM sessions WHERE expires_at <= ? ORDER BY expires_at, id LIMIT 500"
@@ -30,11 +31,16 @@ const (
 	overFamilies = "SELECT id FROM refresh_families WHERE session_id IN (" + overSessions + ")"
 )
 
+// saysNothing is true of pushes that no limit is about any more. The statement that deletes
+// asks again: there may be a live one since.
+const saysNothing = "answer <> '' AND refusals = 0 AND NOT denied AND reported_at = 0 AND voided_at = 0"
+
 // sweeps are the statements that run together, those that others refer to last.
 var sweeps = [][]string{
 	{"DELETE FROM redemptions WHERE (kind, hash) IN (" + overRedemptions + ")"},
 	{"DELETE FROM password_attempts WHERE bucket IN (" + overBuckets + ")"},
 	{"DELETE FROM notices WHERE id IN (" + overNotices + ")"},
+	{"DELETE FROM pushes WHERE user_id IN (" + overPushes + ") AND " + saysNothing},
 	{"DELETE FROM access_tokens WHERE id IN (" + overAccess + ")"},
 	{"DELETE FROM refresh_tokens WHERE hash IN (" + overRefresh + ")"},
 	{"DELETE FROM signing_keys WHERE retired_at <> 0 AND retired_at <= ?"},
@@ -51,9 +57,9 @@ var sweeps = [][]string{
 	},
 }
 
-// Sweep deletes what is over: redemptions, notices, tokens, retired signing keys, sessions
-// none of whose tokens is good, and authenticators that nobody confirmed in time. Those were
-// never bound to anybody, so they leave no tombstone.
+// Sweep deletes what is over: redemptions, notices, pushes, tokens, retired signing keys,
+// sessions none of whose tokens is good, and authenticators that nobody confirmed in time. Those
+// were never bound to anybody, so they leave no tombstone.
 func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 	before := at(now.Add(-sweepLeeway))
 	for _, statements := range sweeps {

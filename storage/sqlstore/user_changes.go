@@ -101,7 +101,7 @@ func (s *Store) DeleteUser(ctx context.Context, id string, e audit.Event) error 
 		if err := s.endSessions(tx, id); err != nil {
 			return false, err
 		}
-		for _, of := range []string{"identifiers", "passwords", "user_failures", "notices"} {
+		for _, of := range []string{"identifiers", "passwords", "user_failures", "notices", "pushes"} {
 			if err := tx.Exec("DELETE FROM "+of+" WHERE user_id = ?", id).Error; err != nil {
 				return false, err
 			}
@@ -113,13 +113,16 @@ func (s *Store) DeleteUser(ctx context.Context, id string, e audit.Event) error 
 }
 
 // SetPassword gives a user another password and ends what the old one began: every
-// session and login under way. It fails with fault.NotFound.
+// session and login under way, and the mark of a report. It fails with fault.NotFound.
 func (s *Store) SetPassword(ctx context.Context, userID, hash string, e audit.Event) error {
 	_, err := s.administer(ctx, &e, func(tx *gorm.DB) (bool, error) {
 		if _, err := lockUser(tx, userID, fault.NotFound); err != nil {
 			return false, err
 		}
 		if err := s.endSessions(tx, userID); err != nil {
+			return false, err
+		}
+		if err := forgive(tx, userID); err != nil {
 			return false, err
 		}
 		return true, s.keepPassword(tx, userID, hash)

@@ -99,9 +99,14 @@ func (s *Store) Users(ctx context.Context, after string, limit int) ([]identity.
 	var rows []userRow
 	err := s.reader.WithContext(ctx).Where("id > ? AND deleted_at = 0", after).
 		Order("id").Limit(limit).Find(&rows).Error
+	if err != nil {
+		return nil, failed("list users", err)
+	}
+	marked, err := reported(s.reader.WithContext(ctx), rows)
 	users := make([]identity.User, len(rows))
 	for i, r := range rows {
 		users[i] = r.user()
+		users[i].Reported = marked[r.ID]
 	}
 	return users, failed("list users", err)
 }

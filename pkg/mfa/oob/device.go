@@ -44,7 +44,7 @@ type DeviceStore interface {
 	// DisableEndpoint marks an endpoint as gone, if the device has it still.
 	DisableEndpoint(ctx context.Context, id string, gone Endpoint, now time.Time, e audit.Event) error
 	// RemoveDevice deletes the device's authenticator and its twins, and with the subject's
-	// last factor the recovery codes. It fails with fault.NotFound.
+	// last factor the recovery codes; the event gets their ids. It fails with fault.NotFound.
 	RemoveDevice(ctx context.Context, id string, e audit.Event) error
 }
 
