@@ -19,6 +19,8 @@ import (
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/metrics"
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/mfa/oob"
+	"github.com/sallyport/sallyport/pkg/mfa/oob/push"
 	"github.com/sallyport/sallyport/pkg/oauth"
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/pkg/server"
@@ -48,6 +50,9 @@ type Gateway struct {
 	signer   *signer.Signer
 	tenant   atomic.Pointer[string] // its name, as authenticator apps show it
 
+	senders push.Senders // by service; none, and nobody is asked
+	waiters *oob.Waiters // polls of this node that wait
+
 	ring    *keyRing
 	lacking atomic.Pointer[error] // a key that seals is not in the ring
 }
@@ -74,7 +79,7 @@ func prepare(ctx context.Context, o Options) (*Gateway, error) {
 	if tracer != nil {
 		o.Log = slog.New(tracing.Log(o.Log.Handler()))
 	}
-	g := &Gateway{Options: o, observer: observer{metrics: metrics.New(o.Now), tracer: tracer}, probes: &health.Probes{Log: o.Log}}
+	g := &Gateway{Options: o, observer: observer{metrics: metrics.New(o.Now), tracer: tracer}, probes: &health.Probes{Log: o.Log}, waiters: oob.NewWaiters()}
 	g.Management = g.probes.Handler(g.observer.metrics.Handler(o.Log))
 	return g, nil
 }
@@ -131,6 +136,9 @@ func (g *Gateway) start(ctx context.Context) (err error) {
 		return fmt.Errorf("%s: %w", errForeignRing, err)
 	} else if err != nil {
 		return fmt.Errorf("load the signing keys: %w", err)
+	}
+	if g.senders, err = newSenders(g.Options); err != nil {
+		return err
 	}
 	g.Public = g.compose(users).Handler()
 	g.probes.Started(g.dependencies()...)
@@ -212,7 +220,7 @@ func (g *Gateway) compose(users identity.Verifier) *server.Server {
 		Clients: clients, Verifier: verifier, Registrar: mfa.NewRegistrar(domain),
 		Issuer: issuer, Users: sql, Origins: origins(c, sql), JWKS: g.signer.JWKS, Kinds: c.Errors.MFARequirements,
 		Requests: server.Requests{JSON: c.Requests.JSON, Tolerant: c.Requests.Tolerant}, Errors: grants.Errors{Statuses: grants.Statuses(c.Errors.Status), Throttled: c.Errors.Throttled, Rejected: c.Errors.Rejected},
-		Observer: g.observer, Log: g.Log, Now: g.Now, Random: g.Random,
+		Faces: g.faces(), Observer: g.observer, Log: g.Log, Now: g.Now, Random: g.Random,
 	})
 }
 

@@ -123,11 +123,16 @@ func (g *Gateway) serve(ctx context.Context, stop context.CancelCauseFunc, l net
 	running.Go(func() { g.every(behind, sealInterval, sealing, g.stores.sql.Seal) })
 	running.Go(func() { g.every(behind, tellInterval, "tell users", g.teller().Tell) })
 	running.Go(func() { g.every(behind, lookInterval, "look for unfinished logins", g.unfinished) })
+	// Those who wait are sent home before the listener goes, so that they ask another node.
+	waiting, home := context.WithCancel(behind)
+	defer home()
+	running.Go(func() { g.listenForAnswers(waiting) })
 	public := g.begin(l, g.Public, stop)
 	g.Log.InfoContext(ctx, "serving", slog.String("issuer", g.Config.Server.PublicURL),
 		slog.String("listen", public.Addr), slog.String("management", management.Addr),
 		slog.Bool("tls", g.Config.Server.TLS != nil))
 	<-ctx.Done()
+	home()
 	g.stop(ctx, public, management)
 	end()
 	running.Wait()
@@ -154,6 +159,13 @@ func (g *Gateway) stop(ctx context.Context, public, management *http.Server) {
 		if err := s.Shutdown(ctx); err != nil {
 			g.Log.WarnContext(ctx, "requests were cut off", slog.String("listen", s.Addr), slog.Any("cause", errors.Join(err, s.Close())))
 		}
+	}
+}
+
+// listenForAnswers wakes the polls that wait.
+func (g *Gateway) listenForAnswers(ctx context.Context) {
+	if err := g.waiters.Listen(ctx, g.stores.state); ctx.Err() == nil {
+		g.Log.ErrorContext(ctx, "background work failed", slog.String("work", "listen for answers"), slog.Any("cause", err))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/mfa/oob"
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/storage/memory"
 	"github.com/sallyport/sallyport/storage/redis"
@@ -17,6 +18,8 @@ import (
 // state is a store of what is short-lived.
 type state interface {
 	mfa.TransactionStore
+	oob.Store
+	oob.TicketStore
 	Ping(ctx context.Context) error
 	Close() error
 }

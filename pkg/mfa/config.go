@@ -13,7 +13,7 @@ const Longest = 10 * time.Minute
 type Config struct {
 	TokenLifetime   time.Duration `yaml:"mfa_token" doc:"How long an mfa_token is good; at most 10m."`
 	PasswordProof   time.Duration `yaml:"password_proof" doc:"How long after the password was proved a refreshed or stepped-up session may enroll the first factor; at most 1h."`
-	OOBCodeLifetime time.Duration `yaml:"oob_code" doc:"How long an oob_code is good; at most 10m. Not served by this version."`
+	OOBCodeLifetime time.Duration `yaml:"oob_code" doc:"How long an oob_code is good; at most 10m."`
 }
 
 // Validate reports everything that is wrong, each error as "key: text".

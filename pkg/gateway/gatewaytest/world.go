@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -25,6 +26,7 @@ import (
 
 	"github.com/sallyport/sallyport/config"
 	"github.com/sallyport/sallyport/pkg/gateway"
+	"github.com/sallyport/sallyport/pkg/guardian/provider"
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/storage/storagetest"
 )
@@ -42,6 +44,7 @@ const Secret = "web-secret-0123456789abcdef0123456789abcdef"
 type Setting struct {
 	Name   string
 	Nodes  int
+	Phones bool     // there is a push service, and phones can be enrolled
 	People []string // users beside those of tenant.yaml, with the same password
 	open   func(t testing.TB) backends
 }
@@ -102,6 +105,8 @@ type World struct {
 	Clock *Clock
 	Log   *Buffer // what the gateways logged
 
+	Provider *provider.Provider // the push services of a setting with Phones
+
 	http   *http.Client
 	file   string // the configuration
 	nodes  []*node
@@ -125,6 +130,9 @@ func New(t testing.TB, s Setting, lines ...string) *World {
 		}
 	}
 	t.Cleanup(w.http.CloseIdleConnections)
+	if s.Phones {
+		lines = append(slices.Clone(lines), w.serveProvider(t))
+	}
 	w.file = w.configure(t, s.People, lines)
 	w.Clock = newClock(func(now time.Time) {
 		for _, n := range w.nodes {
@@ -203,7 +211,7 @@ func (w *World) Options(t testing.TB) gateway.Options {
 func (w *World) Apart() []*World {
 	var out []*World
 	for i := range w.nodes {
-		out = append(out, &World{URL: w.URL, Clock: w.Clock, Log: w.Log, http: w.http, file: w.file,
+		out = append(out, &World{URL: w.URL, Clock: w.Clock, Log: w.Log, Provider: w.Provider, http: w.http, file: w.file,
 			nodes: w.nodes[i : i+1], stores: w.stores})
 	}
 	return out

@@ -1,0 +1,66 @@
+package gateway
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/sallyport/sallyport/pkg/guardian"
+	"github.com/sallyport/sallyport/pkg/mfa/oob"
+	"github.com/sallyport/sallyport/pkg/mfa/oob/push"
+	"github.com/sallyport/sallyport/pkg/server"
+)
+
+// channels are all that second devices are reached by. Push is there when one of its
+// services is configured.
+func (g *Gateway) channels() []oob.Channel {
+	if len(g.senders) == 0 {
+		return nil
+	}
+	c, sql := g.Config, g.stores.sql
+	return []oob.Channel{push.NewChannel(push.Options{
+		Stores: push.Stores{Devices: sql, Tickets: g.stores.state, Pushes: sql, Accounts: sql},
+		Sender: g.senders, Transactions: g.transactions(), URL: c.Server.PublicURL, Issuer: g.issuer,
+		Binding: c.Push.Default(), Limits: c.Push.Limits(), Now: g.Now, Random: g.Random, Log: g.Log,
+	})}
+}
+
+// newSenders are the push services that are configured.
+func newSenders(o Options) (push.Senders, error) {
+	if o.Config.Delivery.Push == nil {
+		return nil, nil //nolint:nilnil // there are none, which is no failure
+	}
+	senders, err := push.New(*o.Config.Delivery.Push, o.Now)
+	if err != nil {
+		return nil, fmt.Errorf("delivery.push.%w", err)
+	}
+	return senders, nil
+}
+
+func (g *Gateway) transactions() push.Transactions {
+	return push.Transactions{Keys: g.signer, Issuer: g.Config.Server.PublicURL, Random: g.Random}
+}
+
+// issuer is the name that people know this gateway by.
+func (g *Gateway) issuer() string { return *g.tenant.Load() }
+
+// faces are the protocols that are served beside OAuth: that of phones, if pushes are sent.
+func (g *Gateway) faces() []server.Face {
+	if len(g.senders) == 0 {
+		return nil
+	}
+	sql := g.stores.sql
+	p := guardian.New(guardian.Options{
+		Stores: guardian.Stores{
+			Devices: sql, Tickets: g.stores.state, Answers: sql, Challenges: g.stores.state,
+			Authenticators: sql, Redeemer: sql, Limiter: sql, Audit: sql,
+		},
+		Transactions: g.transactions(), Services: slices.Sorted(maps.Keys(g.senders)), URL: g.Config.Server.PublicURL, Issuer: g.issuer,
+		Limits: g.Config.Throttle.Limits(), Ring: g.ring.Ring, Now: g.Now,
+	})
+	face := server.Face{Refuse: guardian.Refuse}
+	for _, e := range p.Endpoints() {
+		face.Endpoints = append(face.Endpoints, server.Endpoint{Method: e.Method, Path: e.Path, Do: e.Do})
+	}
+	return []server.Face{face}
+}
