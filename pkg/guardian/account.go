@@ -10,7 +10,7 @@ import (
 
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
-	"github.com/sallyport/sallyport/pkg/mfa/oob/push"
+	"github.com/sallyport/sallyport/pkg/mfa/oob"
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/pkg/signer"
 )
@@ -56,7 +56,7 @@ func (p *Protocol) Update(ctx context.Context, id string, bearer secret.Text, bo
 }
 
 // change applies a body to a device, and names what it changed.
-func (p *Protocol) change(d *push.Device, body []byte) (changed []string, err error) {
+func (p *Protocol) change(d *oob.Device, body []byte) (changed []string, err error) {
 	m, err := parseMembers(body)
 	if err != nil {
 		return nil, err
@@ -105,10 +105,10 @@ func gone(err error) error {
 
 // owned is the device whose own token was sent: the opaque one from its enrollment, or one
 // that it signed.
-func (p *Protocol) owned(ctx context.Context, id string, bearer secret.Text) (push.Device, error) {
+func (p *Protocol) owned(ctx context.Context, id string, bearer secret.Text) (oob.Device, error) {
 	d, key, err := p.device(ctx, id, fault.DeviceNotFound)
 	if err != nil {
-		return push.Device{}, err
+		return oob.Device{}, err
 	}
 	if strings.Contains(bearer.Reveal(), ".") {
 		err = p.signedBy(d, key, bearer.Reveal())
@@ -116,13 +116,13 @@ func (p *Protocol) owned(ctx context.Context, id string, bearer secret.Text) (pu
 		err = fault.BadDeviceToken
 	}
 	if err != nil {
-		return push.Device{}, err
+		return oob.Device{}, err
 	}
 	return d, nil
 }
 
 // signedBy judges a token that a device signed for its account.
-func (p *Protocol) signedBy(d push.Device, key *signer.DeviceKey, token string) error {
+func (p *Protocol) signedBy(d oob.Device, key *signer.DeviceKey, token string) error {
 	var claims members
 	if _, err := key.Verify(token, &claims); err != nil {
 		return fault.Because(fault.BadDeviceToken, err)

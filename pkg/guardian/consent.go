@@ -89,7 +89,7 @@ type asking struct {
 
 // proved judges a proof of possession, and returns its id. It is like those of RFC 9449, but
 // for the name of the header and that no time ends it.
-func (p *Protocol) proved(d push.Device, key *signer.DeviceKey, proof string, a asking) (jti string, err error) {
+func (p *Protocol) proved(d oob.Device, key *signer.DeviceKey, proof string, a asking) (jti string, err error) {
 	var claims members
 	header, err := key.Verify(proof, &claims)
 	if err != nil {

@@ -79,28 +79,28 @@ func (p *Protocol) Enroll(ctx context.Context, ticket secret.Text, body []byte, 
 }
 
 // described is the device as it describes itself.
-func (p *Protocol) described(body []byte) (push.Device, error) {
+func (p *Protocol) described(body []byte) (oob.Device, error) {
 	m, err := parseMembers(body)
 	if err != nil {
-		return push.Device{}, err
+		return oob.Device{}, err
 	}
 	identifier, ok := m.text("identifier")
 	if !ok || identifier == "" || identifier != printable(identifier, textLimit) {
-		return push.Device{}, fault.Param(fault.BadRequest, "identifier")
+		return oob.Device{}, fault.Param(fault.BadRequest, "identifier")
 	}
-	d := push.Device{Identifier: identifier}
+	d := oob.Device{Identifier: identifier}
 	if m.has("name") {
 		if d.Name, ok = m.text("name"); !ok {
-			return push.Device{}, fault.Param(fault.BadRequest, "name")
+			return oob.Device{}, fault.Param(fault.BadRequest, "name")
 		}
 		d.Name = printable(d.Name, textLimit)
 	}
 	if d.Endpoint, err = p.endpoint(m); err != nil {
-		return push.Device{}, err
+		return oob.Device{}, err
 	}
 	key, err := signer.ParseDeviceKey(m["public_key"])
 	if err != nil {
-		return push.Device{}, &fault.Details{Kind: fault.BadRequest, Param: "public_key", Err: err}
+		return oob.Device{}, &fault.Details{Kind: fault.BadRequest, Param: "public_key", Err: err}
 	}
 	d.Key = key.String()
 	return d, nil
@@ -108,21 +108,21 @@ func (p *Protocol) described(body []byte) (push.Device, error) {
 
 // endpoint is where the device takes messages. A service that the gateway has no
 // credentials for is refused here, not at the first login.
-func (p *Protocol) endpoint(m members) (push.Endpoint, error) {
+func (p *Protocol) endpoint(m members) (oob.Endpoint, error) {
 	credentials, _ := m.object("push_credentials")
 	service, ok := credentials.text("service")
 	token, also := credentials.text("token")
 	if !ok || !also || token == "" || len(token) > endpointLimit {
-		return push.Endpoint{}, fault.Param(fault.BadRequest, "push_credentials")
+		return oob.Endpoint{}, fault.Param(fault.BadRequest, "push_credentials")
 	}
 	if !slices.Contains(p.o.Services, service) {
-		return push.Endpoint{}, fault.ServiceOff
+		return oob.Endpoint{}, fault.ServiceOff
 	}
-	return push.Endpoint{Service: service, Token: secret.New(token)}, nil
+	return oob.Endpoint{Service: service, Token: secret.New(token)}, nil
 }
 
 // twin is the authenticator that makes one-time passwords on the same device.
-func (p *Protocol) twin(ctx context.Context, t push.Ticket) (mfa.Authenticator, error) {
+func (p *Protocol) twin(ctx context.Context, t oob.Ticket) (mfa.Authenticator, error) {
 	all, err := p.o.Authenticators.Authenticators(ctx, t.Subject, p.now())
 	if err != nil {
 		return mfa.Authenticator{}, fault.Because(fault.Unavailable, fmt.Errorf("read a seed: %w", err))
@@ -137,7 +137,7 @@ func (p *Protocol) twin(ctx context.Context, t push.Ticket) (mfa.Authenticator, 
 
 // opaque is the token that old apps change their device account with. The same phone gets
 // the same for the same ticket; only our key tells anybody what it is.
-func (p *Protocol) opaque(ticket secret.Text, d push.Device) (secret.Text, error) {
+func (p *Protocol) opaque(ticket secret.Text, d oob.Device) (secret.Text, error) {
 	mac, err := p.o.Ring.MAC("device-token", ticket.Reveal(), d.Key)
 	if err != nil {
 		return secret.Text{}, fmt.Errorf("make a device token: %w", err)
@@ -148,7 +148,7 @@ func (p *Protocol) opaque(ticket secret.Text, d push.Device) (secret.Text, error
 
 // bind stores the device and approves the challenge of its enrollment. The same phone may
 // do so again for a while, because neither is done twice.
-func (p *Protocol) bind(ctx context.Context, t push.Ticket, d push.Device, from From) error {
+func (p *Protocol) bind(ctx context.Context, t oob.Ticket, d oob.Device, from From) error {
 	e := p.event(audit.DeviceChanged, d, from)
 	e.Reason = "enrolled"
 	known, err := p.o.Devices.Device(ctx, d.ID)
@@ -176,7 +176,7 @@ func (p *Protocol) bind(ctx context.Context, t push.Ticket, d push.Device, from 
 }
 
 // event is the record of what a device did.
-func (p *Protocol) event(kind audit.Type, d push.Device, from From) audit.Event {
+func (p *Protocol) event(kind audit.Type, d oob.Device, from From) audit.Event {
 	return audit.Event{At: p.now(), Type: kind, Success: kind != audit.AnswerRefused, Subject: d.Subject,
 		Authenticators: []string{d.Authenticator}, Address: from.Address}
 }

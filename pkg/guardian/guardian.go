@@ -29,9 +29,9 @@ type Authenticators interface {
 
 // Stores are where the protocol's state is; all are needed.
 type Stores struct {
-	Devices        push.DeviceStore
-	Tickets        push.TicketStore
-	Answers        push.Store
+	Devices        oob.DeviceStore
+	Tickets        oob.TicketStore
+	Answers        oob.Asks
 	Challenges     oob.Store
 	Authenticators Authenticators
 	Redeemer       record.Redeemer
@@ -70,17 +70,17 @@ type From struct {
 }
 
 // device finds a device and its key; gone is what it means that there is none.
-func (p *Protocol) device(ctx context.Context, id string, gone fault.Kind) (push.Device, *signer.DeviceKey, error) {
+func (p *Protocol) device(ctx context.Context, id string, gone fault.Kind) (oob.Device, *signer.DeviceKey, error) {
 	d, err := p.o.Devices.Device(ctx, id)
 	if errors.Is(err, fault.NotFound) {
-		return push.Device{}, nil, gone
+		return oob.Device{}, nil, gone
 	}
 	if err != nil {
-		return push.Device{}, nil, fault.Because(fault.Unavailable, fmt.Errorf("read a device: %w", err))
+		return oob.Device{}, nil, fault.Because(fault.Unavailable, fmt.Errorf("read a device: %w", err))
 	}
 	key, err := signer.ParseDeviceKey([]byte(d.Key))
 	if err != nil {
-		return push.Device{}, nil, fmt.Errorf("read the key of a device: %w", err)
+		return oob.Device{}, nil, fmt.Errorf("read the key of a device: %w", err)
 	}
 	return d, key, nil
 }

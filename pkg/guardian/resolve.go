@@ -93,18 +93,18 @@ func (p *Protocol) challenge(ctx context.Context, t push.Transaction) (oob.Chall
 
 // judge reads a phone's answer. The key is that of the device which the challenge names;
 // nothing that was sent chooses it.
-func (p *Protocol) judge(ctx context.Context, c oob.Challenge, body []byte) (push.Device, answer, error) {
+func (p *Protocol) judge(ctx context.Context, c oob.Challenge, body []byte) (oob.Device, answer, error) {
 	m, err := parseMembers(body)
 	if err != nil {
-		return push.Device{}, answer{}, err
+		return oob.Device{}, answer{}, err
 	}
 	response, ok := m.text("challenge_response")
 	if !ok {
-		return push.Device{}, answer{}, fault.Param(fault.BadRequest, "challenge_response")
+		return oob.Device{}, answer{}, fault.Param(fault.BadRequest, "challenge_response")
 	}
 	d, key, err := p.device(ctx, push.DeviceOf(c.Authenticator), fault.DeviceNotFound)
 	if err != nil {
-		return push.Device{}, answer{}, err
+		return oob.Device{}, answer{}, err
 	}
 	a, err := p.answer(c, key, response)
 	return d, a, fault.Because(fault.BadAnswer, err)
@@ -164,7 +164,7 @@ func (p *Protocol) bound(ctx context.Context, c oob.Challenge, sent secret.Text,
 }
 
 // told is what the record says of an answer beside who gave it.
-func told(a answer, d push.Device, from From) audit.Event {
+func told(a answer, d oob.Device, from From) audit.Event {
 	var parts []string
 	for _, part := range []string{a.reason, from.Agent, appName(from.App)} {
 		if part = printable(part, textLimit); part != "" {
@@ -189,7 +189,7 @@ func (p *Protocol) decide(ctx context.Context, c oob.Challenge, a answer, told a
 	case reported:
 		e.Type = audit.Reported
 	}
-	err := p.o.Answers.Answer(ctx, push.Answer{Challenge: c, Approved: a.accepted, Reported: reported, Event: e})
+	err := p.o.Answers.Answer(ctx, oob.Answer{Challenge: c, Approved: a.accepted, Reported: reported, Event: e})
 	if err == nil {
 		err = p.o.Challenges.Decide(ctx, c.ID, state)
 		if !a.accepted && errors.Is(err, fault.NotFound) {

@@ -63,7 +63,7 @@ func vectorWorld(t *testing.T, jwk json.RawMessage, identifier, challenge string
 	}
 	const id = "dev_Q3x9L2mZ7aVb0Kc1"
 	w.store.Associate("auth0|u1", "tx", mfa.Authenticator{ID: "push|" + id, Group: id})
-	err = w.store.EnrollDevice(t.Context(), push.Device{ID: id, Authenticator: "push|" + id, Subject: "auth0|u1",
+	err = w.store.EnrollDevice(t.Context(), oob.Device{ID: id, Authenticator: "push|" + id, Subject: "auth0|u1",
 		Identifier: identifier, Key: key.String(), EnrolledAt: epoch}, epoch, audit.Event{})
 	if err != nil {
 		t.Fatal(err)

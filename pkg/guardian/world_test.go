@@ -94,7 +94,7 @@ type world struct {
 }
 
 // Send implements push.Sender.
-func (w *world) Send(_ context.Context, _ push.Endpoint, m push.Message) error {
+func (w *world) Send(_ context.Context, _ oob.Endpoint, m push.Message) error {
 	w.sent = append(w.sent, m)
 	return nil
 }
@@ -118,7 +118,7 @@ func newWorldAt(t *testing.T, url string, services ...string) *world {
 	channel := push.NewChannel(push.Options{
 		Stores: push.Stores{Devices: w.store, Tickets: w.store, Pushes: w.store, Accounts: w.store},
 		Sender: w, Transactions: transactions, URL: url, Issuer: issuer, Binding: record.BindingPlain,
-		Limits: push.Limits{Minute: 50, Code: 3}, Now: w.clock.Now, Random: rand.Reader, Log: slog.New(slog.DiscardHandler),
+		Limits: oob.Limits{Minute: 50, Code: 3}, Now: w.clock.Now, Random: rand.Reader, Log: slog.New(slog.DiscardHandler),
 	})
 	w.factor = oob.New(oob.Options{Channels: []oob.Channel{channel}, Store: w.challenges, Waiters: oob.NewWaiters(), Ring: ring,
 		Lifetime: 5 * time.Minute, Now: w.clock.Now, Random: rand.Reader})

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/sallyport/sallyport/pkg/mfa/oob"
 )
 
 const badDeviceToken = "BadDeviceToken"
@@ -69,7 +71,7 @@ func newAPNs(c APNsConfig, now func() time.Time) (*apns, error) {
 }
 
 // Send implements [Sender].
-func (a *apns) Send(ctx context.Context, e Endpoint, m Message) error {
+func (a *apns) Send(ctx context.Context, e oob.Endpoint, m Message) error {
 	device := e.Token.Reveal()
 	if !deviceToken(device) { // nor must it lead to another path
 		return refused("the device token is not the hex of one", ErrEndpointGone)

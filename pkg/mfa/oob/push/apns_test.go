@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/mfa/oob"
 	"github.com/sallyport/sallyport/pkg/mfa/oob/push/pushtest"
 	"github.com/sallyport/sallyport/pkg/secret"
 )
@@ -133,7 +134,7 @@ func TestAPNsSecondEndpoint(t *testing.T) {
 func TestAPNsDeviceToken(t *testing.T) {
 	w := newWorld(t)
 	for _, token := range []string{"", "0", "00/../11", "..", "00?x", "00%2f", "zz", strings.Repeat("00", 101), "00 11"} {
-		err := w.Send(t.Context(), Endpoint{Service: APNS, Token: secret.New(token)}, login())
+		err := w.Send(t.Context(), oob.Endpoint{Service: APNS, Token: secret.New(token)}, login())
 		if fault.Of(err) != fault.Undeliverable || w.apns.Unread() != 0 {
 			t.Errorf("%q: %v", token, err)
 		}

@@ -42,7 +42,7 @@ func (ch *Channel) Enroll(ctx context.Context, c oob.Challenge, r mfa.Enrolling)
 	if err != nil {
 		return mfa.Enrollment{}, err
 	}
-	err = ch.o.Tickets.CreateTicket(ctx, Ticket{
+	err = ch.o.Tickets.CreateTicket(ctx, oob.Ticket{
 		Hash: secret.Hash(ticket), Challenge: c.ID, Subject: r.Subject, Authenticator: id,
 		ExpiresAt: earlier(c.ExpiresAt, c.CreatedAt.Add(mfa.Window)),
 	})

@@ -34,9 +34,9 @@ type Accounts interface {
 
 // Stores are where the channel keeps what it knows; all are needed.
 type Stores struct {
-	Devices  DeviceStore
-	Tickets  TicketStore
-	Pushes   Store
+	Devices  oob.DeviceStore
+	Tickets  oob.TicketStore
+	Pushes   oob.Asks
 	Accounts Accounts
 }
 
@@ -48,7 +48,7 @@ type Options struct {
 	URL          string         // the public one
 	Issuer       func() string  // the name that people know this gateway by
 	Binding      record.Binding // of clients that have none of their own: plain or code_to_page
-	Limits       Limits
+	Limits       oob.Limits
 	Now          func() time.Time
 	Random       io.Reader
 	Log          *slog.Logger
@@ -86,7 +86,7 @@ func TwinOf(device string) string { return "totp|" + device }
 func (ch *Channel) Admit(ctx context.Context, c *oob.Challenge) (string, error) {
 	c.Answered = true
 	c.Binding = cmp.Or(c.Binding, ch.o.Binding)
-	admitted, err := ch.o.Pushes.Admit(ctx, Ask{Challenge: *c, Event: audit.Event{
+	admitted, err := ch.o.Pushes.Admit(ctx, oob.Ask{Challenge: *c, Event: audit.Event{
 		At: ch.o.now(), Type: audit.Asked, Success: true, Subject: c.Subject, Client: c.Client, Transaction: c.Handle,
 		Authenticators: []string{c.Authenticator}, Address: c.Address,
 	}}, ch.o.Limits)
@@ -137,7 +137,7 @@ func again(ctx context.Context, err error) bool {
 }
 
 // disable notes that a device cannot be reached any more.
-func (ch *Channel) disable(ctx context.Context, c oob.Challenge, d Device) error {
+func (ch *Channel) disable(ctx context.Context, c oob.Challenge, d oob.Device) error {
 	err := ch.o.Devices.DisableEndpoint(ctx, d.ID, d.Endpoint, ch.o.now(), audit.Event{
 		At: ch.o.now(), Type: audit.DeviceGone, Success: true, Subject: d.Subject, Client: c.Client, Transaction: c.Handle,
 		Authenticators: []string{d.Authenticator}, Address: c.Address,
@@ -149,7 +149,7 @@ func (ch *Channel) disable(ctx context.Context, c oob.Challenge, d Device) error
 }
 
 // message is what the device is told.
-func (ch *Channel) message(ctx context.Context, c oob.Challenge, d Device) (Message, error) {
+func (ch *Channel) message(ctx context.Context, c oob.Challenge, d oob.Device) (Message, error) {
 	account, err := ch.o.Accounts.Account(ctx, c.Subject)
 	if err != nil {
 		return Message{}, fault.Because(fault.Unavailable, fmt.Errorf("name the account: %w", err))

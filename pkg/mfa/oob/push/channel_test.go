@@ -54,7 +54,7 @@ type gateway struct {
 }
 
 // Send implements push.Sender.
-func (g *gateway) Send(_ context.Context, _ push.Endpoint, m push.Message) error {
+func (g *gateway) Send(_ context.Context, _ oob.Endpoint, m push.Message) error {
 	g.sent = append(g.sent, m)
 	if len(g.fails) == 0 {
 		return nil
@@ -79,7 +79,7 @@ func newGateway(t *testing.T, binding record.Binding) *gateway {
 	channel := push.NewChannel(push.Options{
 		Stores: push.Stores{Devices: g.store, Tickets: g.store, Pushes: g.store, Accounts: g.store}, Sender: g, Transactions: g.transactions,
 		URL: "https://gw.example.com/", Issuer: func() string { return "Acmé & Söhne" }, Binding: binding,
-		Limits: push.Limits{Minute: 5, Code: 3}, Now: g.clock.Now, Random: rand.Reader, Log: log,
+		Limits: oob.Limits{Minute: 5, Code: 3}, Now: g.clock.Now, Random: rand.Reader, Log: log,
 	})
 	g.factor = oob.New(oob.Options{Channels: []oob.Channel{channel}, Store: g.challenges, Waiters: oob.NewWaiters(), Ring: ring,
 		Lifetime: 10 * time.Minute, Now: g.clock.Now, Random: rand.Reader})
@@ -100,8 +100,8 @@ func (g *gateway) associate() mfa.Enrollment {
 func (g *gateway) enrolled() mfa.Authenticator {
 	g.t.Helper()
 	a := g.associate().Authenticators[0]
-	err := g.store.EnrollDevice(g.t.Context(), push.Device{ID: push.DeviceOf(a.ID), Authenticator: a.ID, Subject: subject,
-		Endpoint: push.Endpoint{Service: push.GCM, Token: secret.New("registration")}}, g.clock.Now(), audit.Event{})
+	err := g.store.EnrollDevice(g.t.Context(), oob.Device{ID: push.DeviceOf(a.ID), Authenticator: a.ID, Subject: subject,
+		Endpoint: oob.Endpoint{Service: push.GCM, Token: secret.New("registration")}}, g.clock.Now(), audit.Event{})
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -237,7 +237,7 @@ func TestBinding(t *testing.T) {
 					t.Fatal(err)
 				}
 				c, _, err := g.challenges.Challenge(t.Context(), g.sent[0].ID)
-				if err = errors.Join(err, g.store.Answer(t.Context(), push.Answer{Challenge: c})); err != nil {
+				if err = errors.Join(err, g.store.Answer(t.Context(), oob.Answer{Challenge: c})); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/jwt"
+
+	"github.com/sallyport/sallyport/pkg/mfa/oob"
 )
 
 const fcmScope = "https://www.googleapis.com/auth/firebase.messaging"
@@ -63,7 +65,7 @@ func newFCM(c FCMConfig, now func() time.Time) (*fcm, error) {
 }
 
 // Send implements [Sender].
-func (f *fcm) Send(ctx context.Context, e Endpoint, m Message) error {
+func (f *fcm) Send(ctx context.Context, e oob.Endpoint, m Message) error {
 	body, err := m.forFCM(e.Token, f.now())
 	if err != nil {
 		return err

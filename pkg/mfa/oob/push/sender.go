@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/mfa/oob"
 )
 
 // The services, by the names that devices enroll with.
@@ -26,7 +27,7 @@ const (
 // A Sender hands messages to a service. It tries once: who calls it may try again after
 // [fault.Unavailable], not after [fault.Undeliverable].
 type Sender interface {
-	Send(ctx context.Context, e Endpoint, m Message) error
+	Send(ctx context.Context, e oob.Endpoint, m Message) error
 }
 
 // ErrEndpointGone says that the service has no such device any more. It is to be disabled,
@@ -70,7 +71,7 @@ func New(c Config, now func() time.Time) (Senders, error) {
 var _ Sender = Senders(nil)
 
 // Send implements [Sender].
-func (s Senders) Send(ctx context.Context, e Endpoint, m Message) error {
+func (s Senders) Send(ctx context.Context, e oob.Endpoint, m Message) error {
 	sender, ok := s[e.Service]
 	if !ok {
 		return refused(fmt.Sprintf("there are no credentials for the push service %q", e.Service), ErrMisconfigured)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/mfa/oob"
 	"github.com/sallyport/sallyport/pkg/mfa/oob/push/pushtest"
 )
 
@@ -34,7 +35,7 @@ var (
 func TestFailures(t *testing.T) {
 	w := newWorld(t)
 	for _, tc := range []struct {
-		service Endpoint
+		service oob.Endpoint
 		status  int
 		word    string
 		want    outcome
@@ -102,7 +103,7 @@ func TestFailures(t *testing.T) {
 func TestNothingEchoed(t *testing.T) {
 	w := newWorld(t)
 	for _, tc := range []struct {
-		to   Endpoint
+		to   oob.Endpoint
 		fail func(...pushtest.Failure)
 	}{{android, w.fcm.Fail}, {iphone, w.apns.Fail}} {
 		for _, word := range []string{tc.to.Token.Reveal(), "no: " + login().Token.Reveal(), strings.Repeat("x", 65)} {
@@ -178,7 +179,7 @@ func TestGivenUp(t *testing.T) {
 	sent(t, w, android, login())
 	w.fcm.Next(t)
 	for _, tc := range []struct {
-		to      Endpoint
+		to      oob.Endpoint
 		service interface {
 			Fail(failures ...pushtest.Failure)
 			Next(t testing.TB) pushtest.Push
@@ -200,7 +201,7 @@ func TestGivenUp(t *testing.T) {
 // who wait for the access token that another one asked for.
 func TestX30Patience(t *testing.T) {
 	w := newWorld(t)
-	for _, to := range []Endpoint{android, iphone} {
+	for _, to := range []oob.Endpoint{android, iphone} {
 		s := senders(t, w.config(), w.clock)
 		silent := roundTripper(func(r *http.Request) (*http.Response, error) {
 			<-r.Context().Done()

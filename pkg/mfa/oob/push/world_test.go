@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/mfa/oob"
 	"github.com/sallyport/sallyport/pkg/mfa/oob/push/pushtest"
 	"github.com/sallyport/sallyport/pkg/secret"
 )
@@ -22,8 +23,8 @@ func (c *clock) wind(d time.Duration) { c.at.Add(d.Milliseconds()) }
 // The login of the known-good examples, and the devices that are asked.
 var (
 	began   = time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)
-	android = Endpoint{Service: GCM, Token: secret.New("fcm-registration:APA91bExample_-token")}
-	iphone  = Endpoint{Service: APNS, Token: secret.New(strings.Repeat("00FC13ad", 8))}
+	android = oob.Endpoint{Service: GCM, Token: secret.New("fcm-registration:APA91bExample_-token")}
+	iphone  = oob.Endpoint{Service: APNS, Token: secret.New(strings.Repeat("00FC13ad", 8))}
 )
 
 func login() Message {
@@ -73,7 +74,7 @@ func senders(t *testing.T, config Config, c *clock) Senders {
 }
 
 // sent sends and expects success.
-func sent(t *testing.T, s Sender, e Endpoint, m Message) {
+func sent(t *testing.T, s Sender, e oob.Endpoint, m Message) {
 	t.Helper()
 	if err := s.Send(t.Context(), e, m); err != nil {
 		t.Fatal(err)

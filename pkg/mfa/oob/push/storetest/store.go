@@ -14,7 +14,6 @@ import (
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/mfa/oob"
-	"github.com/sallyport/sallyport/pkg/mfa/oob/push"
 	"github.com/sallyport/sallyport/pkg/record"
 )
 
@@ -27,8 +26,8 @@ type Store struct {
 
 	mu             sync.Mutex
 	authenticators []mfa.Authenticator
-	devices        map[string]push.Device
-	tickets        map[string]push.Ticket
+	devices        map[string]oob.Device
+	tickets        map[string]oob.Ticket
 	live           map[string]oob.Challenge // by subject
 	asked          []oob.Challenge
 	refusals       map[string]int
@@ -40,17 +39,17 @@ type Store struct {
 }
 
 var (
-	_ push.Store       = (*Store)(nil)
-	_ push.DeviceStore = (*Store)(nil)
-	_ push.TicketStore = (*Store)(nil)
-	_ record.Redeemer  = (*Store)(nil)
-	_ audit.Log        = (*Store)(nil)
+	_ oob.Asks        = (*Store)(nil)
+	_ oob.DeviceStore = (*Store)(nil)
+	_ oob.TicketStore = (*Store)(nil)
+	_ record.Redeemer = (*Store)(nil)
+	_ audit.Log       = (*Store)(nil)
 )
 
 // NewStore makes an empty store.
 func NewStore(now func() time.Time) *Store {
 	return &Store{
-		Now: now, devices: map[string]push.Device{}, tickets: map[string]push.Ticket{}, live: map[string]oob.Challenge{},
+		Now: now, devices: map[string]oob.Device{}, tickets: map[string]oob.Ticket{}, live: map[string]oob.Challenge{},
 		refusals: map[string]int{}, denied: map[string]bool{}, decided: map[string]bool{}, reported: map[string]bool{},
 		redeemed: map[record.Redemption]bool{},
 	}
@@ -96,8 +95,8 @@ func (s *Store) Account(_ context.Context, subject string) (mfa.Account, error) 
 	return mfa.Account{Name: name + "@example.com"}, s.Down
 }
 
-// EnrollDevice implements push.DeviceStore.
-func (s *Store) EnrollDevice(_ context.Context, d push.Device, now time.Time, e audit.Event) error {
+// EnrollDevice implements oob.DeviceStore.
+func (s *Store) EnrollDevice(_ context.Context, d oob.Device, now time.Time, e audit.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := slices.IndexFunc(s.authenticators, func(a mfa.Authenticator) bool { return a.ID == d.Authenticator })
@@ -121,20 +120,20 @@ func (s *Store) EnrollDevice(_ context.Context, d push.Device, now time.Time, e 
 	return nil
 }
 
-// Device implements push.DeviceStore.
-func (s *Store) Device(_ context.Context, id string) (push.Device, error) {
+// Device implements oob.DeviceStore.
+func (s *Store) Device(_ context.Context, id string) (oob.Device, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d, ok := s.devices[id]
 	if !ok {
-		return push.Device{}, cmp.Or(s.Down, error(fault.NotFound))
+		return oob.Device{}, cmp.Or(s.Down, error(fault.NotFound))
 	}
 	return d, s.Down
 }
 
-// UpdateDevice implements push.DeviceStore.
-func (s *Store) UpdateDevice(_ context.Context, d push.Device, e audit.Event) error {
-	return s.change(d.ID, e, func(known *push.Device) {
+// UpdateDevice implements oob.DeviceStore.
+func (s *Store) UpdateDevice(_ context.Context, d oob.Device, e audit.Event) error {
+	return s.change(d.ID, e, func(known *oob.Device) {
 		if known.Endpoint.Service != d.Endpoint.Service || !known.Endpoint.Token.Equal(d.Endpoint.Token) {
 			known.EndpointGone = time.Time{}
 		}
@@ -142,16 +141,16 @@ func (s *Store) UpdateDevice(_ context.Context, d push.Device, e audit.Event) er
 	})
 }
 
-// DisableEndpoint implements push.DeviceStore.
-func (s *Store) DisableEndpoint(_ context.Context, id string, gone push.Endpoint, now time.Time, e audit.Event) error {
-	return s.change(id, e, func(known *push.Device) {
+// DisableEndpoint implements oob.DeviceStore.
+func (s *Store) DisableEndpoint(_ context.Context, id string, gone oob.Endpoint, now time.Time, e audit.Event) error {
+	return s.change(id, e, func(known *oob.Device) {
 		if known.Endpoint.Service == gone.Service && known.Endpoint.Token.Equal(gone.Token) {
 			known.EndpointGone = now
 		}
 	})
 }
 
-func (s *Store) change(id string, e audit.Event, do func(*push.Device)) error {
+func (s *Store) change(id string, e audit.Event, do func(*oob.Device)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d, ok := s.devices[id]
@@ -163,7 +162,7 @@ func (s *Store) change(id string, e audit.Event, do func(*push.Device)) error {
 	return nil
 }
 
-// RemoveDevice implements push.DeviceStore.
+// RemoveDevice implements oob.DeviceStore.
 func (s *Store) RemoveDevice(_ context.Context, id string, e audit.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,38 +175,38 @@ func (s *Store) RemoveDevice(_ context.Context, id string, e audit.Event) error 
 	return nil
 }
 
-// CreateTicket implements push.TicketStore.
-func (s *Store) CreateTicket(_ context.Context, t push.Ticket) error {
+// CreateTicket implements oob.TicketStore.
+func (s *Store) CreateTicket(_ context.Context, t oob.Ticket) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tickets[t.Hash] = t
 	return s.Down
 }
 
-// Ticket implements push.TicketStore.
-func (s *Store) Ticket(_ context.Context, hash string) (push.Ticket, error) {
+// Ticket implements oob.TicketStore.
+func (s *Store) Ticket(_ context.Context, hash string) (oob.Ticket, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, ok := s.tickets[hash]
 	if s.Down != nil || !ok || !s.Now().Before(t.ExpiresAt) {
-		return push.Ticket{}, cmp.Or(s.Down, error(fault.NotFound))
+		return oob.Ticket{}, cmp.Or(s.Down, error(fault.NotFound))
 	}
 	return t, nil
 }
 
-// Admit implements push.Store.
-func (s *Store) Admit(_ context.Context, a push.Ask, l push.Limits) (push.Admitted, error) {
+// Admit implements oob.Asks.
+func (s *Store) Admit(_ context.Context, a oob.Ask, l oob.Limits) (oob.Admitted, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c, now := a.Challenge, s.Now()
 	if s.Down != nil {
-		return push.Admitted{}, s.Down
+		return oob.Admitted{}, s.Down
 	}
 	before, ok := s.live[c.Subject]
 	_, answered := s.decided[before.ID]
 	over := ok && !now.Before(before.ExpiresAt)
 	if ok && !answered && !over && (before.Client != c.Client || before.Address != c.Address) {
-		return push.Admitted{}, &fault.Details{Kind: fault.TooManyMessages, RetryAfter: before.ExpiresAt.Sub(now)}
+		return oob.Admitted{}, &fault.Details{Kind: fault.TooManyMessages, RetryAfter: before.ExpiresAt.Sub(now)}
 	}
 	if ok && !answered && over {
 		s.refusals[c.Subject]++
@@ -219,9 +218,9 @@ func (s *Store) Admit(_ context.Context, a push.Ask, l push.Limits) (push.Admitt
 		}
 	}
 	if recent >= l.Minute {
-		return push.Admitted{}, &fault.Details{Kind: fault.TooManyMessages, RetryAfter: time.Minute}
+		return oob.Admitted{}, &fault.Details{Kind: fault.TooManyMessages, RetryAfter: time.Minute}
 	}
-	admitted := push.Admitted{Refusals: s.refusals[c.Subject], Denied: s.denied[c.Subject]}
+	admitted := oob.Admitted{Refusals: s.refusals[c.Subject], Denied: s.denied[c.Subject]}
 	if ok && !answered && !over {
 		admitted.Replaced = before.ID
 	}
@@ -229,8 +228,8 @@ func (s *Store) Admit(_ context.Context, a push.Ask, l push.Limits) (push.Admitt
 	return admitted, nil
 }
 
-// Answer implements push.Store.
-func (s *Store) Answer(_ context.Context, a push.Answer) error {
+// Answer implements oob.Asks.
+func (s *Store) Answer(_ context.Context, a oob.Answer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := a.Challenge
