@@ -27,12 +27,14 @@ type request struct {
 	grant   string
 }
 
+var errNoSession = errors.New("the token request carries no grants.Session")
+
 // check returns the request of an authenticated client that is registered for the
 // grant under the tenant's name for it.
 func (o Options) check(ctx context.Context, ar fosite.AccessRequester, name string) (request, error) {
 	session, ok := ar.GetSession().(*Session)
 	if !ok {
-		return request{}, errors.New("the token request carries no grants.Session")
+		return request{}, errNoSession
 	}
 	client, err := o.Registry.Client(ctx, ar.GetClient().GetID())
 	if errors.Is(err, fault.NotFound) {
@@ -42,16 +44,22 @@ func (o Options) check(ctx context.Context, ar fosite.AccessRequester, name stri
 		return request{}, fault.Because(fault.Unavailable, fmt.Errorf("check the client: %w", err))
 	}
 	r := request{client: client, form: ar.GetRequestForm(), session: session, grant: ar.GetGrantTypes()[0]}
-	if client.Disabled {
-		return request{}, fault.BadClient
+	return r, r.permit(name)
+}
+
+// permit wants a client that may use the grant. What it says of its user's address counts if
+// it is trusted with that.
+func (r request) permit(name string) error {
+	if r.client.Disabled {
+		return fault.BadClient
 	}
-	if !client.Allows(name) {
-		return request{}, fault.Param(fault.GrantNotAllowed, r.grant)
+	if !r.client.Allows(name) {
+		return fault.Param(fault.GrantNotAllowed, r.grant)
 	}
-	if session.Forwarded != "" && client.Forwards() {
-		session.Address = session.Forwarded
+	if r.session.Forwarded != "" && r.client.Forwards() {
+		r.session.Address = r.session.Forwarded
 	}
-	return r, nil
+	return nil
 }
 
 // take reads a required secret and removes it from the form, which travels on through

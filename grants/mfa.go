@@ -3,6 +3,7 @@ package grants
 import (
 	"context"
 	"errors"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/record"
 )
 
 // mfaGrant is the tenant's one word for every MFA grant type.
@@ -50,22 +52,50 @@ func (m *MFA) HandleTokenEndpointRequest(ctx context.Context, ar fosite.AccessRe
 	if err != nil {
 		return err
 	}
+	a := r.session.attempt
+	if a == nil {
+		if a, err = m.attempt(r); err != nil {
+			return err
+		}
+	}
+	r.session.clearance, err = m.judge(ctx, *a)
+	return err
+}
+
+// Early decides about a poll whose answer is out before fosite looks at it: most of what a
+// token endpoint is asked is that (standards, 3.3). What it lets pass has its proof out of
+// the form.
+func (m *MFA) Early(ctx context.Context, client record.Client, form url.Values, carried fosite.Session) error {
+	session, ok := carried.(*Session)
+	if !ok {
+		return errNoSession
+	}
+	r := request{client: client, form: form, session: session, grant: form.Get("grant_type")}
+	f, _ := m.factor(r.grant)
+	if _, ok := f.(mfa.Awaited); !ok {
+		return nil
+	}
+	if err := r.permit(mfaGrant); err != nil {
+		return err
+	}
 	a, err := m.attempt(r)
 	if err != nil {
 		return err
 	}
-	r.session.clearance, err = m.judge(ctx, a)
+	*a, err = m.Verifier.Await(ctx, *a)
+	session.attempt = a
+	if errors.Is(err, fault.MalformedMFAToken) {
+		return nil // it may be an access token for /mfa/
+	}
 	return err
 }
 
 // judge finishes the transaction of an mfa_token, or confirms what an access token for
 // /mfa/ associated.
 func (m *MFA) judge(ctx context.Context, a mfa.Attempt) (mfa.Clearance, error) {
-	if _, err := m.Verifier.Handles.Read(a.Token); err == nil {
-		return m.Verifier.Verify(ctx, a)
-	}
-	if m.Manage == nil {
-		return mfa.Clearance{}, fault.MalformedMFAToken
+	cleared, refusal := m.Verifier.Verify(ctx, a)
+	if _, err := m.Verifier.Handles.Read(a.Token); m.Manage == nil || fault.Of(refusal) != fault.MalformedMFAToken || err == nil {
+		return cleared, refusal
 	}
 	c, err := m.Manage(ctx, a.Token, ScopeEnroll)
 	if errors.Is(err, fault.BadAccessToken) || errors.Is(err, fault.InsufficientScope) {
@@ -79,7 +109,7 @@ func (m *MFA) judge(ctx context.Context, a mfa.Attempt) (mfa.Clearance, error) {
 
 // attempt reads the proof. Everything secret leaves the form, also when something
 // else is missing.
-func (m *MFA) attempt(r request) (mfa.Attempt, error) {
+func (m *MFA) attempt(r request) (*mfa.Attempt, error) {
 	f, _ := m.factor(r.grant)
 	a := mfa.Attempt{Client: r.client.ID, Type: f.Type(), Grant: r.grant, Address: r.session.Address, Wait: r.session.Wait, Proof: mfa.Proof{}}
 	token, err := r.take("mfa_token")
@@ -97,7 +127,7 @@ func (m *MFA) attempt(r request) (mfa.Attempt, error) {
 	if a.Audience = r.form.Get("audience"); m.isMFAAudience(a.Audience) {
 		a.Audience = MFAAudience(m.URL)
 	}
-	return a, err
+	return &a, err
 }
 
 func (m *MFA) factor(grant string) (mfa.Factor, bool) {

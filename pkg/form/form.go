@@ -164,6 +164,9 @@ func clean(name, v string) bool {
 		return utf8.ValidString(v) && !strings.ContainsRune(v, 0)
 	}
 	return utf8.ValidString(v) && !strings.ContainsFunc(v, func(r rune) bool {
+		if r < unicode.MaxASCII {
+			return r < ' '
+		}
 		return unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp)
 	})
 }

@@ -237,3 +237,25 @@ func TestLongPoll(t *testing.T) {
 		}
 	})
 }
+
+// A client that proves itself by an assertion, which is good once, polls with one for each
+// poll; what is decided before fosite does not use it up.
+func TestPollWithAssertions(t *testing.T) {
+	gatewaytest.EachWithPhones(t, func(t *testing.T, w *gatewaytest.World) {
+		mira := w.EnrollPhone(t, "alice", phone.Android)
+		robot := func() []string {
+			return []string{"client_assertion", w.Assertion(t, nil), "client_assertion_type", gatewaytest.AssertionType}
+		}
+		token := w.Token(t, append(robot(), "grant_type", "password", "username", "alice", "password", gatewaytest.Password)...).Want(t, 403, "mfa_required").Text("mfa_token")
+		c := w.Form(t, "/mfa/challenge", append(robot(), "mfa_token", token, "challenge_type", "oob")...).Want(t, 200, "")
+		poll := func(proof []string) gatewaytest.Reply {
+			return w.Token(t, append(proof, "grant_type", gatewaytest.GrantOOB, "mfa_token", token, "oob_code", c.Text("oob_code"))...)
+		}
+		once := robot()
+		poll(once).Want(t, 400, "authorization_pending")
+		w.Clock.Wind(10 * time.Second)
+		mira.Approve(t, mira.Next(t))
+		poll(once).Want(t, 401, "invalid_client")
+		poll(robot()).Want(t, 200, "")
+	})
+}

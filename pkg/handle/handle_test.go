@@ -170,3 +170,18 @@ func FuzzHandle(f *testing.F) {
 		}
 	})
 }
+
+func TestNewID(t *testing.T) {
+	seen := map[string]bool{}
+	chance := mfatest.Random(t.Name())
+	for range 1000 {
+		id, err := handle.NewID("totp", chance)
+		if err != nil || !regexp.MustCompile(`^totp\|dev_[A-Z0-9]{16}$`).MatchString(id) || seen[id] {
+			t.Fatalf("%q, %v", id, err)
+		}
+		seen[id] = true
+	}
+	if id, err := handle.NewID("totp", iotest.ErrReader(errDown)); !errors.Is(err, errDown) || id != "" {
+		t.Errorf("without chance: %q, %v", id, err)
+	}
+}

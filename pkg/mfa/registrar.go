@@ -2,13 +2,10 @@ package mfa
 
 import (
 	"context"
-	"encoding/base32"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/pkg/audit"
@@ -19,9 +16,6 @@ import (
 
 // pendingLimit bounds how many associations of one subject wait at a time.
 const pendingLimit = 10
-
-// idEncoding spells ids in letters and digits that cannot be mistaken for another.
-var idEncoding = base32.NewEncoding("ABCDEFGHJKMNPQRSTVWXYZ0123456789")
 
 // Registrar keeps a subject's authenticators.
 type Registrar struct{ Options }
@@ -249,16 +243,6 @@ func (r *Registrar) keep(ctx context.Context, c Credential, seen, made []Authent
 
 func pending(all []Authenticator) int {
 	return len(slices.DeleteFunc(slices.Clone(all), func(a Authenticator) bool { return a.Active() || a.Type == RecoveryCode }))
-}
-
-// NewID makes an authenticator id of the contract's shape: prefix, "|dev_" and 16
-// letters and digits (80 random bits).
-func NewID(prefix string, random io.Reader) (string, error) {
-	raw := make([]byte, 10)
-	if _, err := io.ReadFull(random, raw); err != nil {
-		return "", fmt.Errorf("make an authenticator id: %w", err)
-	}
-	return prefix + "|dev_" + strings.TrimRight(idEncoding.EncodeToString(raw), "="), nil
 }
 
 // Window is how long an association waits for its first proof, unless configured

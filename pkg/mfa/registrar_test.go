@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"github.com/sallyport/sallyport/pkg/audit"
@@ -446,21 +444,6 @@ func TestLife(t *testing.T) {
 		if p, a, u := tt.a.Pending(tt.handle, tt.at), tt.a.Active(), tt.a.Usable(); p != tt.pending || a != tt.active || u != tt.usable {
 			t.Errorf("%s: pending %t, active %t, usable %t", tt.name, p, a, u)
 		}
-	}
-}
-
-func TestNewID(t *testing.T) {
-	seen := map[string]bool{}
-	chance := mfatest.Random(t.Name())
-	for range 1000 {
-		id, err := mfa.NewID("totp", chance)
-		if err != nil || !regexp.MustCompile(`^totp\|dev_[A-Z0-9]{16}$`).MatchString(id) || seen[id] {
-			t.Fatalf("%q, %v", id, err)
-		}
-		seen[id] = true
-	}
-	if id, err := mfa.NewID("totp", iotest.ErrReader(errDown)); !errors.Is(err, errDown) || id != "" {
-		t.Errorf("without chance: %q, %v", id, err)
 	}
 }
 

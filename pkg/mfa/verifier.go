@@ -111,7 +111,10 @@ type Attempt struct {
 	Address  string
 	Wait     time.Duration // how long the client waits for an answer that is given elsewhere
 
-	transaction string // the id of what it would finish
+	transaction string         // the id of what it would finish
+	factor      Factor         // set by [Verifier.Await], as what follows is
+	read        *handle.Handle // the mfa_token
+	named       *string        // the one authenticator that the proof is about; nil: any of its type
 }
 
 // narrow is what is left of scopes.
@@ -128,36 +131,47 @@ func (a Attempt) proof() Proof {
 	return p
 }
 
+// Await is the part of [Verifier.Verify] that needs no database: it waits for an answer that
+// is given elsewhere. Whoever answers polls calls it by itself, and goes on with what it
+// returns once there is more to look at.
+func (v *Verifier) Await(ctx context.Context, a Attempt) (Attempt, error) {
+	h, err := v.read(a.Token, a.Client)
+	if err != nil {
+		return a, err
+	}
+	f, ok := v.factor(a.Type)
+	if !ok {
+		return a, fault.UnknownFactor
+	}
+	a.read, a.factor = &h, f
+	a.named, err = a.await(ctx, f, h.ID)
+	return a, err
+}
+
 // Verify judges a proof of the second factor. A wrong one is counted durably before
 // Verify returns; a right one is used up when the clearance is issued.
 func (v *Verifier) Verify(ctx context.Context, a Attempt) (Clearance, error) {
-	h, err := v.read(a.Token, a.Client)
-	if err != nil {
-		return Clearance{}, err
+	var err error
+	if a.read == nil {
+		if a, err = v.Await(ctx, a); err != nil {
+			return Clearance{}, err
+		}
 	}
-	factor, ok := v.factor(a.Type)
-	if !ok {
-		return Clearance{}, fault.UnknownFactor
-	}
-	named, err := a.await(ctx, factor, h.ID)
-	if err != nil {
-		return Clearance{}, err
-	}
-	t, err := v.load(ctx, h)
+	t, err := v.load(ctx, *a.read)
 	if err != nil {
 		return Clearance{}, err
 	}
 	if a.Audience != "" && !slices.Contains(t.Login.Audience, a.Audience) {
 		return Clearance{}, fault.Param(fault.BadRequest, "The mfa_token was issued for another audience.")
 	}
-	tried, err := v.candidates(ctx, t, a.Type, named)
+	tried, err := v.candidates(ctx, t, a.Type, a.named)
 	if err != nil {
 		return Clearance{}, err
 	}
 	// A transaction that is over, though it is remembered, says nothing about proofs. It is
 	// asked for whatever the proof is, or the time would tell a right one during a wait.
 	over := v.alive(ctx, t)
-	proved, verified, err := try(ctx, factor, tried, a.proof())
+	proved, verified, err := try(ctx, a.factor, tried, a.proof())
 	lost := lost(err)
 	if over != nil && lost == nil {
 		// But who was blocked is told so by issuing, with the right one.

@@ -61,7 +61,7 @@ func TestClearance(t *testing.T) {
 		t.Fatal(err)
 	}
 	consumes := []record.Consumption{
-		record.Redemption{Kind: "mfa_token", Hash: h.ID, ExpiresAt: h.ExpiresAt},
+		record.Redemption{Kind: "mfa_token", Hash: h.ID, ExpiresAt: h.ExpiresAt, Began: h.ExpiresAt.Add(-10 * time.Minute)},
 		record.StepUse{Authenticator: app.ID, Step: w.clock.Now().Unix() / 30},
 	}
 	if got := c.Consumes(); !reflect.DeepEqual(got, consumes) {
@@ -84,7 +84,7 @@ func TestFirstProof(t *testing.T) {
 	}
 	id := w.only(mira, mfa.OTP).ID
 	want := []record.Consumption{
-		record.Redemption{Kind: "mfa_token", Hash: h.ID, ExpiresAt: h.ExpiresAt},
+		record.Redemption{Kind: "mfa_token", Hash: h.ID, ExpiresAt: h.ExpiresAt, Began: h.ExpiresAt.Add(-10 * time.Minute)},
 		record.Confirmation{Authenticator: id, Handle: h.ID, First: true},
 		record.StepUse{Authenticator: id, Step: w.clock.Now().Unix() / 30},
 	}

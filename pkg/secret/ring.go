@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -21,7 +22,16 @@ const keyBytes = 32
 
 // A Ring holds the keys that seal secrets at rest. One of them seals, every one opens,
 // so that keys can be changed while the gateway runs ([Ring.Adopt], [Ring.SealWith]).
-type Ring struct{ held atomic.Pointer[held] }
+type Ring struct {
+	held    atomic.Pointer[held]
+	derived sync.Map // by derivation: deriving costs as much as a MAC, and purposes are few
+}
+
+// A derivation is what a key is derived for.
+type derivation struct {
+	key          [keyBytes]byte
+	use, purpose string
+}
 
 // held are the keys at one moment. They never change.
 type held struct {
@@ -112,7 +122,7 @@ func SealedBy(id string) string { return "v1." + id + "." }
 // record it belongs to. A sealed text moved to another row does not open (N-OT-3).
 func (r *Ring) Seal(purpose, row string, t Text) (string, error) {
 	key := r.held.Load().sealing
-	aead, err := key.aead(purpose)
+	aead, err := r.aead(key, purpose)
 	if err != nil {
 		return "", err
 	}
@@ -136,7 +146,7 @@ func (r *Ring) Open(purpose, row, sealed string) (Text, error) {
 	if version != "v1" || err != nil || !ok {
 		return Text{}, ErrSealed
 	}
-	aead, err := key.aead(purpose)
+	aead, err := r.aead(key, purpose)
 	if err != nil {
 		return Text{}, err
 	}
@@ -154,7 +164,7 @@ func (r *Ring) Open(purpose, row, sealed string) (Text, error) {
 // prove where they came from, and for six-digit codes, which a bare hash would not
 // protect from a reader of the store.
 func (r *Ring) MAC(purpose string, parts ...string) (string, error) {
-	return r.held.Load().sealing.mac(purpose, parts)
+	return r.mac(r.held.Load().sealing, purpose, parts)
 }
 
 // MACBy is how every [Ring.MAC] begins that a key made.
@@ -166,7 +176,7 @@ func MACBy(id string) string { return id + "." }
 func (r *Ring) MACBeside(other, purpose string, parts ...string) (string, error) {
 	id, _, _ := strings.Cut(other, ".")
 	if key, ok := r.find(id); ok {
-		return key.mac(purpose, parts)
+		return r.mac(key, purpose, parts)
 	}
 	return r.MAC(purpose, parts...)
 }
@@ -179,7 +189,7 @@ func (r *Ring) CheckMAC(mac, purpose string, parts ...string) bool {
 	if !ok {
 		return false
 	}
-	want, err := key.mac(purpose, parts)
+	want, err := r.mac(key, purpose, parts)
 	return err == nil && hmac.Equal([]byte(want), []byte(mac))
 }
 
@@ -199,16 +209,21 @@ func (r *Ring) find(id string) (ringKey, bool) {
 	return ringKey{}, false
 }
 
-func (k ringKey) derive(use, purpose string) ([]byte, error) {
+func (r *Ring) derive(k ringKey, use, purpose string) ([]byte, error) {
+	what := derivation{[keyBytes]byte(k.Key), use, purpose}
+	if key, ok := r.derived.Load(what); ok {
+		return key.([]byte), nil //nolint:forcetypeassert // nothing else is stored
+	}
 	key, err := hkdf.Key(sha256.New, k.Key, nil, "sallyport "+use+" "+purpose, keyBytes)
 	if err != nil {
 		return nil, fmt.Errorf("derive a key: %w", err)
 	}
+	r.derived.Store(what, key)
 	return key, nil
 }
 
-func (k ringKey) aead(purpose string) (cipher.AEAD, error) {
-	key, err := k.derive("seal", purpose)
+func (r *Ring) aead(k ringKey, purpose string) (cipher.AEAD, error) {
+	key, err := r.derive(k, "seal", purpose)
 	if err != nil {
 		return nil, err
 	}
@@ -223,8 +238,8 @@ func (k ringKey) aead(purpose string) (cipher.AEAD, error) {
 	return aead, nil
 }
 
-func (k ringKey) mac(purpose string, parts []string) (string, error) {
-	key, err := k.derive("mac", purpose)
+func (r *Ring) mac(k ringKey, purpose string, parts []string) (string, error) {
+	key, err := r.derive(k, "mac", purpose)
 	if err != nil {
 		return "", err
 	}

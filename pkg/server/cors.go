@@ -41,7 +41,7 @@ func (s *Server) browsers(routes http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		sortRequested(r.Header)
-		switch path := strings.TrimPrefix(r.URL.EscapedPath(), s.prefix()); {
+		switch path := strings.TrimPrefix(r.URL.EscapedPath(), s.prefix); {
 		case s.readByAll(r.URL.EscapedPath()):
 			anybody.ServeHTTP(w, r)
 		case path != pathToken && path != pathRevoke && path != pathUserinfo && !strings.HasPrefix(path, "mfa/"):
@@ -62,7 +62,7 @@ func (s *Server) browsers(routes http.Handler) http.Handler {
 
 // readByAll reports whether a path is that of keys or discovery.
 func (s *Server) readByAll(path string) bool {
-	prefix := s.prefix()
+	prefix := s.prefix
 	return slices.Contains([]string{prefix + pathJWKS, prefix + pathOpenID, prefix + pathOAuth, s.beforeIssuer()}, path)
 }
 

@@ -138,7 +138,7 @@ func method(r *http.Request) string {
 
 // line is the one line of the log for a request.
 func (s *Server) line(ctx context.Context, r Request) {
-	s.Log.InfoContext(ctx, "request", slog.String("id", r.ID), slog.String("method", r.Method), slog.String("route", r.Route),
+	s.Log.LogAttrs(ctx, slog.LevelInfo, "request", slog.String("id", r.ID), slog.String("method", r.Method), slog.String("route", r.Route),
 		slog.Int("status", r.Status), slog.String("kind", r.Kind.Error()), slog.String("grant", r.Grant),
 		slog.String("client", r.Client), slog.String("address", r.Address), slog.Duration("took", r.Took))
 }

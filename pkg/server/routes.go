@@ -75,7 +75,7 @@ func lastOfChunks(next http.Handler) http.Handler {
 // be answered with a redirect, and the client would send its credentials again (B-74).
 func (s *Server) Routes() *mux.Router {
 	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
-	prefix := s.prefix()
+	prefix := s.prefix
 	get, post := []string{http.MethodGet, http.MethodHead}, []string{http.MethodPost}
 	// The path is compared before the method, or the router forgets that only the
 	// method was wrong and answers 404.
@@ -122,10 +122,10 @@ func oneCredential(do endpoint) endpoint {
 	}
 }
 
-// prefix is the path of the issuer, escaped as it comes in requests; everything is
+// prefixOf is the path of the issuer, escaped as it comes in requests; everything is
 // served below it.
-func (s *Server) prefix() string {
-	u, err := url.Parse(s.URL)
+func prefixOf(issuer string) string {
+	u, err := url.Parse(issuer)
 	if err != nil || u.Path == "" {
 		return "/"
 	}
@@ -134,7 +134,7 @@ func (s *Server) prefix() string {
 
 // beforeIssuer is the path of discovery with the well-known part before the issuer's
 // own path (RFC 8414, 3.1).
-func (s *Server) beforeIssuer() string { return "/" + pathOAuth + strings.TrimSuffix(s.prefix(), "/") }
+func (s *Server) beforeIssuer() string { return "/" + pathOAuth + strings.TrimSuffix(s.prefix, "/") }
 
 // allowed lists the methods that the path of a request has.
 func allowed(r *mux.Router, req *http.Request) string {

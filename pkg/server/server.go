@@ -72,11 +72,12 @@ type Options struct {
 type Server struct {
 	Options
 	tokenFields form.Fields
+	prefix      string // as [prefixOf] has it
 }
 
 // New makes a server.
 func New(o Options) *Server {
-	s := &Server{Options: o, tokenFields: withClient(form.Fields{
+	s := &Server{Options: o, prefix: prefixOf(o.URL), tokenFields: withClient(form.Fields{
 		"grant_type": form.One, "username": form.One, "password": form.One, "realm": form.One, "scope": form.One, "audience": form.Many,
 		"acr_values": form.One, "max_age": form.One, "mfa_token": form.One, "refresh_token": form.One, "access_token": form.One,
 	})}

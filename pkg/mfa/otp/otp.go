@@ -20,6 +20,7 @@ import (
 	"github.com/pquerna/otp/hotp"
 
 	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/handle"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
@@ -95,7 +96,7 @@ func (f *Factor) Verify(_ context.Context, a mfa.Authenticator, p mfa.Proof) (mf
 // Enroll implements mfa.Enroller. The seed is in the answer this once and never again
 // (R20).
 func (f *Factor) Enroll(_ context.Context, r mfa.Enrolling) (mfa.Enrollment, error) {
-	id, err := mfa.NewID("totp", f.o.Random)
+	id, err := handle.NewID("totp", f.o.Random)
 	if err != nil {
 		return mfa.Enrollment{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/handle"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
@@ -100,7 +101,7 @@ func (f *Factor) replacement(a mfa.Authenticator, token, used secret.Text) (secr
 
 // Accompany implements mfa.Companion.
 func (f *Factor) Accompany(_ context.Context, _ mfa.Enrolling) (mfa.Enrollment, error) {
-	id, err := mfa.NewID("recovery-code", f.o.Random)
+	id, err := handle.NewID("recovery-code", f.o.Random)
 	if err != nil {
 		return mfa.Enrollment{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/handle"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/mfa/oob"
 	"github.com/sallyport/sallyport/pkg/mfa/otp"
@@ -28,7 +29,7 @@ const (
 // Enroll implements oob.Channel. The phone's app reads the ticket out of the code; any
 // other authenticator app reads the seed and becomes the twin alone.
 func (ch *Channel) Enroll(ctx context.Context, c oob.Challenge, r mfa.Enrolling) (mfa.Enrollment, error) {
-	id, err := mfa.NewID("push", ch.o.Random)
+	id, err := handle.NewID("push", ch.o.Random)
 	if err != nil {
 		return mfa.Enrollment{}, err
 	}
