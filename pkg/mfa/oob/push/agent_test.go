@@ -17,7 +17,7 @@ func FuzzAgent(f *testing.F) {
 	f.Fuzz(func(t *testing.T, agent string) {
 		browser, system := origin(agent)
 		for _, version := range []string{browser.Version, system.Version} {
-			if len(version) > agentLimit || strings.Trim(version, agent+"_.") != "" {
+			if len(version) > agentLimit || strings.Trim(version, strings.ToValidUTF8(agent, "")+"_.") != "" {
 				t.Fatalf("%q of %q", version, agent)
 			}
 		}

@@ -167,8 +167,9 @@ func (ch *Channel) message(ctx context.Context, c oob.Challenge, d oob.Device) (
 	}, nil
 }
 
-// origin is what a User-Agent says of where a login comes from.
+// origin is what a User-Agent says of where a login comes from. The parser looks at bytes:
+// of what is no text it would make another.
 func origin(agent string) (browser, system Software) {
-	a := useragent.Parse(agent[:min(len(agent), agentLimit)])
+	a := useragent.Parse(strings.ToValidUTF8(agent[:min(len(agent), agentLimit)], ""))
 	return Software{Name: a.Name, Version: a.Version}, Software{Name: a.OS, Version: a.OSVersion}
 }
