@@ -27,12 +27,23 @@ type example struct {
 // authority of this test's own.
 func eachExample(t *testing.T, folder string, test func(t *testing.T, e example)) {
 	t.Helper()
+	inSettings(t, folder, gatewaytest.Setting{}, test)
+}
+
+// eachExampleWithPhones is eachExample for worlds that send pushes.
+func eachExampleWithPhones(t *testing.T, folder string, test func(t *testing.T, e example)) {
+	t.Helper()
+	inSettings(t, folder, gatewaytest.Setting{Phones: true}, test)
+}
+
+func inSettings(t *testing.T, folder string, like gatewaytest.Setting, test func(t *testing.T, e example)) {
+	t.Helper()
 	t.Parallel()
 	packages := installed(t, folder)
 	for _, s := range []gatewaytest.Setting{gatewaytest.SQLite(), gatewaytest.PostgreSQL()} {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
-			s.Nodes = 1 // the libraries know one address
+			s.Nodes, s.Phones = 1, like.Phones // the libraries know one address
 			test(t, secured(t, s, packages))
 		})
 	}

@@ -29,7 +29,7 @@ func TestOfficialNodeClient(t *testing.T) {
 	})
 }
 
-// Check A7: a token for /mfa/ does what its scopes say. There are no twins yet.
+// Check A7: a token for /mfa/ does what its scopes say; TestTwinsGoTogether has the twins.
 func TestOfficialNodeClientManages(t *testing.T) {
 	eachExample(t, "auth-js", func(t *testing.T, e example) {
 		alice := e.world.Enroll(t, "alice")
