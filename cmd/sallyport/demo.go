@@ -68,7 +68,8 @@ func listenLoopback(ctx context.Context, address string, another bool) (net.List
 
 // demo serves on l, and prints the walk-through or plays it.
 func (d deps) demo(ctx context.Context, l net.Listener, itself bool) error {
-	o := demo.Options{Public: l, Stdout: d.stdout, Log: d.quiet(), Now: d.now, Random: d.random, NextStep: d.nextStep}
+	o := demo.Options{Public: l, Stdout: d.stdout, Log: d.quiet(), Now: d.now, Random: d.random, NextStep: d.nextStep, Wait: d.wait}
+	o.Itself = func(ctx context.Context, args ...string) error { return newRoot(d, args).ExecuteContext(ctx) }
 	var err error
 	if o.Management, err = listenLoopback(ctx, "127.0.0.1:0", false); err != nil {
 		return errors.Join(err, l.Close())

@@ -40,14 +40,15 @@ func TestDemoPlaysItself(t *testing.T) {
 		t.Fatalf("exit code %d\n%s%s", code, out, errs)
 	}
 	for text, times := range map[string]int{
-		"The tokens verified.": 1, "exp and amr hold": 6, `"error": "mfa_required"`: 3, "HTTP 200\n": 7, "ANSWER=$(curl ": 10,
+		"The tokens verified.": 1, "exp and amr hold": 10, `"error": "mfa_required"`: 5, "HTTP 200\n": 11, "ANSWER=$(curl ": 17,
 		`"challenge_type": "otp"`: 1, `"sub": "demo|ada"`: 1, `"recovery_code": "`: 1, `otp "$SECRET" --wait)`: 1,
+		`"error": "authorization_pending"`: 1, "account   demo|grace at Sallyport demo": 1, "approved the login of demo|grace": 1,
 	} {
 		if got := strings.Count(out, text); got != times {
 			t.Errorf("%q is printed %d times, want %d", text, got, times)
 		}
 	}
-	if !strings.Contains(errs, "waiting for the next one-time password") || c.ahead() <= before || c.ahead()-before > otpPeriod {
+	if !strings.Contains(errs, "waiting for the next one-time password") || c.ahead() <= before || c.ahead()-before > otpPeriod+5*time.Second {
 		t.Errorf("waited for %v and said %q", c.ahead()-before, errs)
 	}
 }
@@ -92,8 +93,8 @@ func pasteInto(t *testing.T, shell string) {
 		t.Fatalf("%v\n%s%s", err, &out, &errs)
 	}
 	for text, times := range map[string]int{
-		`"access_token":"`: 3, `"id_token":"`: 3, `"mfa_required"`: 3, `"error"`: 3, `"recovery_codes":["`: 1, `"recovery_code":"`: 1,
-		`"kty":"RSA"`: 1, `"sub":"demo|ada"`: 1,
+		`"access_token":"`: 5, `"id_token":"`: 5, `"mfa_required"`: 5, `"error"`: 6, `"recovery_codes":["`: 2, `"recovery_code":"`: 1,
+		`"kty":"RSA"`: 1, `"sub":"demo|ada"`: 1, `"authorization_pending"`: 1, "approved the login of demo|grace": 1,
 	} {
 		if got := strings.Count(out.String(), text); got != times {
 			t.Errorf("%s is answered %d times, want %d\n%s", text, got, times, &out)

@@ -73,9 +73,7 @@ func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // run runs one command line and returns the exit code.
 func run(ctx context.Context, d deps, args []string) int {
-	root := newRoot(d)
-	root.SetArgs(args)
-	cmd, err := root.ExecuteContextC(ctx)
+	cmd, err := newRoot(d, args).ExecuteContextC(ctx)
 	var problems config.Problems
 	var failed *failure
 	var wrong *misuse

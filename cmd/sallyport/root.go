@@ -12,8 +12,8 @@ import (
 	"github.com/sallyport/sallyport/cmd/sallyport/device"
 )
 
-// newRoot makes the tree of commands.
-func newRoot(d deps) *cobra.Command {
+// newRoot makes the tree of commands, for a command line.
+func newRoot(d deps, args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "sallyport",
 		Short: "A self-hosted gateway for logins with a second factor",
@@ -27,6 +27,7 @@ func newRoot(d deps) *cobra.Command {
 		root.SetVersionTemplate("{{.Version}}")
 		root.Flags().Bool("version", false, "print the versions of this program and of Go") // without the -v of cobra
 	}
+	root.SetArgs(args)
 	root.SetIn(d.stdin)
 	root.SetOut(d.stdout)
 	root.SetErr(d.stderr)

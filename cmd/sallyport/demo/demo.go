@@ -1,5 +1,5 @@
-// Package demo is a gateway for a look around: one user, one client, one folder that
-// goes when it ends, and a walk through three logins, which it prints as lines for a
+// Package demo is a gateway for a look around: two users, one client, one folder that
+// goes when it ends, and a walk through five logins, which it prints as lines for a
 // shell or plays itself.
 package demo
 
@@ -18,8 +18,8 @@ import (
 // Options are what a demo is made from; all are needed.
 type Options struct {
 	Public, Management net.Listener // on loopback; closed when the demo ends
-	Password           secret.Text  // of the user, without characters that a shell knows
-	Executable         string       // the program whose subcommand otp is the authenticator app
+	Password           secret.Text  // of both users, without characters that a shell knows
+	Executable         string       // the program whose subcommands otp and device are app and phone
 	Proxied            bool         // the environment has a proxy, which does not know this machine
 	Stdout             io.Writer
 	Log                *slog.Logger
@@ -28,12 +28,14 @@ type Options struct {
 	// NextStep waits until the time step after the used one has begun, and returns the
 	// current one.
 	NextStep func(ctx context.Context, used int64) (int64, error)
+	Wait     func(context.Context, time.Duration) error
+	Itself   func(ctx context.Context, args ...string) error // runs a command line of this program
 }
 
 // Serve prints the walk and serves until ctx ends.
 func Serve(ctx context.Context, o Options) error {
 	return with(ctx, o, func(g *house) error {
-		newWalk(o, g.url()).print(o.Stdout)
+		newWalk(o, g.places()).print(o.Stdout)
 		note(o.Stdout, "The gateway waits for you. Ctrl-C ends it, and nothing of it stays.")
 		return g.serve(ctx)
 	})
@@ -46,7 +48,7 @@ func Play(ctx context.Context, o Options) error {
 		defer stop()
 		served := make(chan error, 1)
 		go func() { served <- g.serve(serving) }()
-		err := play(ctx, newWalk(o, g.url()))
+		err := play(ctx, newWalk(o, g.places()))
 		stop()
 		return errors.Join(err, <-served)
 	})

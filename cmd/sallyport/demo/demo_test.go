@@ -26,7 +26,7 @@ func demoWalk(proxied bool) *walk {
 	return newWalk(Options{
 		Password: secret.New("pass-word"), Executable: "/it's here/sallyport", Proxied: proxied,
 		Now: func() time.Time { return now },
-	}, issuer)
+	}, places{url: issuer, pushes: "http://127.0.0.1:2", store: "/it's here/phone.json"})
 }
 
 // What is for people does no harm in a shell that takes no comments when it is typed

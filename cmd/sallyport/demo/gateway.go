@@ -26,6 +26,11 @@ redis:
   url: "embedded:"
 secrets:
   key_file: keys.json
+delivery:
+  push:
+    fcm:
+      credentials_file: fcm.json
+      endpoint: ${PUSHES}
 tenant_files: [tenant.yaml]
 `
 	tenantText = `name: Sallyport demo
@@ -48,6 +53,10 @@ users:
     email_verified: true
     name: Ada
     password: ${PASSWORD}
+  - id: demo|grace
+    username: grace
+    name: Grace
+    password: ${PASSWORD}
 `
 )
 
@@ -55,12 +64,16 @@ users:
 type house struct {
 	Options
 	gateway *gateway.Gateway
+	pushes  *pushes
 	folder  string
 }
 
 func (g *house) build(ctx context.Context) (err error) {
 	if g.folder, err = os.MkdirTemp("", "sallyport-demo-"); err != nil {
 		return fmt.Errorf("make a folder: %w", err)
+	}
+	if g.pushes, err = servePushes(ctx, g.Now); err != nil {
+		return err
 	}
 	if err := g.write(); err != nil {
 		return err
@@ -78,7 +91,12 @@ func (g *house) write() error {
 	if err != nil {
 		return err
 	}
+	account, err := g.pushes.keys.ServiceAccount(g.pushes.url)
+	if err != nil {
+		return fmt.Errorf("make a push service: %w", err)
+	}
 	return errors.Join(
+		os.WriteFile(filepath.Join(g.folder, "fcm.json"), account, 0o600),
 		ring.Save(filepath.Join(g.folder, "keys.json")),
 		os.WriteFile(filepath.Join(g.folder, "sallyport.yaml"), []byte(configText), 0o600),
 		os.WriteFile(filepath.Join(g.folder, "tenant.yaml"), []byte(tenantText), 0o600),
@@ -88,11 +106,16 @@ func (g *house) write() error {
 // url is the issuer.
 func (g *house) url() string { return "http://" + g.Public.Addr().String() + "/" }
 
+// places are those that the walk comes to.
+func (g *house) places() places {
+	return places{url: g.url(), pushes: g.pushes.url, store: filepath.Join(g.folder, "phone.json")}
+}
+
 // variables are what the files of the folder leave open.
 func (g *house) variables() func(string) (string, bool) {
 	values := map[string]string{
 		"PUBLIC_URL": g.url(), "LISTEN": g.Public.Addr().String(), "MANAGEMENT": g.Management.Addr().String(),
-		"FOLDER": g.folder, "PASSWORD": g.Password.Reveal(),
+		"FOLDER": g.folder, "PASSWORD": g.Password.Reveal(), "PUSHES": g.pushes.url,
 	}
 	return func(name string) (string, bool) { v, ok := values[name]; return v, ok }
 }
@@ -105,6 +128,9 @@ func (g *house) close() error {
 	var errs []error
 	if g.gateway != nil {
 		errs = append(errs, g.gateway.Close())
+	}
+	if g.pushes != nil {
+		errs = append(errs, g.pushes.close())
 	}
 	for _, l := range []net.Listener{g.Public, g.Management} {
 		if err := l.Close(); !errors.Is(err, net.ErrClosed) {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,7 +43,7 @@ func play(ctx context.Context, w *walk) error {
 	defer cancel()
 	p := &player{walk: w, http: http.Client{Transport: &http.Transport{}}, variables: map[string]string{}}
 	defer p.http.CloseIdleConnections()
-	note(w.Stdout, "Sallyport serves "+w.url+" from a temporary folder, and logs "+user+" in three times.")
+	note(w.Stdout, "Sallyport serves "+w.url+" from a temporary folder, and logs "+user+" and "+other+" in.")
 	for _, s := range w.steps {
 		p.printf("\n")
 		note(w.Stdout, s.say...)
@@ -55,8 +56,13 @@ func play(ctx context.Context, w *walk) error {
 
 func (p *player) step(ctx context.Context, s step) error {
 	p.printf("%s", s.shell(p.walk))
-	if s.code != nil {
+	switch {
+	case s.code != nil:
 		return p.code(ctx, s.code.next)
+	case s.phone != nil:
+		return p.Itself(ctx, p.arguments(s.phone)...)
+	case s.pause > 0:
+		return p.Wait(ctx, s.pause)
 	}
 	status, body, err := p.send(ctx, *s.request)
 	if err != nil {
@@ -120,6 +126,17 @@ func (p *player) send(ctx context.Context, r request) (int, []byte, error) {
 		return 0, nil, fmt.Errorf("read the answer: %w", err)
 	}
 	return answer.StatusCode, body, nil
+}
+
+// arguments are those of a command line; some are variables.
+func (p *player) arguments(words []string) []string {
+	filled := slices.Clone(words)
+	for i, word := range words {
+		if strings.HasPrefix(word, "$") {
+			filled[i] = p.fill(word)
+		}
+	}
+	return filled
 }
 
 // fill puts the variables of the shell into a value.

@@ -3,6 +3,7 @@ package demo
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 )
 
@@ -16,10 +17,10 @@ const picker = `get() { printf '%s\n' "$ANSWER" | sed -n 's/.*"'"$1"'":\[\{0,1\}
 func (w *walk) print(out io.Writer) {
 	note(out,
 		"Sallyport serves "+w.url+" from a temporary folder.",
-		"User "+user+", password "+w.Password.Reveal(),
+		"Users "+user+" and "+other+", password "+w.Password.Reveal(),
 		"",
 		"Paste the lines below into another terminal, in their order: sh, bash or zsh with curl.",
-		"All at once is fine: step 6 waits up to 30 seconds. With --run the demo does it all itself.")
+		"All at once is fine: step 6 waits up to 30 seconds, step 9 five. With --run the demo does it all itself.")
 	fmt.Fprintln(out)
 	if w.Proxied {
 		fmt.Fprintln(out, `export no_proxy="$no_proxy,127.0.0.1,localhost,::1"`)
@@ -35,7 +36,16 @@ func (w *walk) print(out io.Writer) {
 
 // shell writes what a step does as lines of shell.
 func (s step) shell(w *walk) string {
-	if s.code != nil {
+	switch {
+	case s.phone != nil:
+		line := quoted(w.Executable)
+		for _, word := range s.phone {
+			line += " " + argument(word)
+		}
+		return line + "\n"
+	case s.pause > 0:
+		return fmt.Sprintf("sleep %.0f\n", s.pause.Seconds())
+	case s.code != nil:
 		line := "CODE=$(" + quoted(w.Executable) + ` otp "$SECRET"`
 		if s.code.next {
 			line += " --wait"
@@ -62,6 +72,20 @@ func (r request) curl(url string) string {
 	}
 	b.WriteString(")\n")
 	return b.String()
+}
+
+var plain = regexp.MustCompile(`^[A-Za-z0-9./:_-]+$`)
+
+// argument makes one word of what may be a variable.
+func argument(word string) string {
+	switch {
+	case strings.HasPrefix(word, "$"):
+		return `"` + word + `"`
+	case plain.MatchString(word):
+		return word
+	default:
+		return quoted(word)
+	}
 }
 
 // quoted makes one word of a path.

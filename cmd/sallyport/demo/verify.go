@@ -11,7 +11,7 @@ import (
 )
 
 // logins is how often the walk logs in.
-const logins = 3
+const logins = 5
 
 // claims are what an API looks at in a token.
 type claims struct {
@@ -38,7 +38,7 @@ func (a *audience) UnmarshalJSON(text []byte) error {
 // way an API and an application do.
 func (p *player) verify() error {
 	p.printf("\n")
-	note(p.Stdout, "8. Verify the tokens of every login against the published keys.")
+	note(p.Stdout, "10. Verify the tokens of every login against the published keys.")
 	if len(p.issued) != logins {
 		return fmt.Errorf("%d logins gave tokens, not %d", len(p.issued), logins)
 	}

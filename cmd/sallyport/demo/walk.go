@@ -1,21 +1,33 @@
 package demo
 
-import "net/http"
+import (
+	"net/http"
+	"time"
+)
 
-// A walk is a login with a second factor, three times, as steps: printed for a shell,
+// A walk is a login with a second factor, five times, as steps: printed for a shell,
 // or played over HTTP. Both read the same steps, so that they cannot differ.
 type walk struct {
 	Options
-	url   string // the issuer
+	places
 	steps []step
 }
 
-// A step is one or two sentences and what they are about: a request or a one-time
-// password.
+// places are what the walk comes to.
+type places struct {
+	url    string // the issuer
+	pushes string // the push service
+	store  string // the file of the phone
+}
+
+// A step is one or two sentences and what they are about: a request, a one-time
+// password, a phone, or some time.
 type step struct {
 	say     []string // without characters that a shell takes for more than text
 	request *request
 	code    *code
+	phone   []string // a command line of this program; words that begin with $ are variables
+	pause   time.Duration
 }
 
 // A request may name variables that steps before it have set, as in $MFA_TOKEN.
@@ -34,20 +46,31 @@ type code struct{ next bool } // one that no login has used yet
 const (
 	grantOTP      = "http://auth0.com/oauth/grant-type/mfa-otp"
 	grantRecovery = "http://auth0.com/oauth/grant-type/mfa-recovery-code"
+	grantOOB      = "http://auth0.com/oauth/grant-type/mfa-oob"
 )
 
 // The tenant of the demo.
 const (
 	user   = "ada"
+	other  = "grace" // who has a phone
 	client = "demo"
 	api    = "https://api.demo.test/"
 	scopes = "openid profile email offline_access read:things write:things"
 )
 
-func newWalk(o Options, url string) *walk {
-	w := &walk{Options: o, url: url}
-	w.steps = []step{
-		w.first("1. Log in with the password. It is right, but the client asks for a second factor: mfa_required."),
+// interval is how long a client waits before it polls again; the challenge's answer says so.
+const interval = 5 * time.Second
+
+func newWalk(o Options, at places) *walk {
+	w := &walk{Options: o, places: at}
+	w.steps = append(w.app(), w.phone()...)
+	return w
+}
+
+// app is what a user does who has an authenticator app.
+func (w *walk) app() []step {
+	return []step{
+		w.first(user, "1. Log in with the password. It is right, but the client asks for a second factor: mfa_required."),
 		{
 			say: []string{
 				"2. Enroll an authenticator app with the mfa_token of that answer.",
@@ -69,7 +92,7 @@ func newWalk(o Options, url string) *walk {
 			say:     []string{"The access token opens userinfo."},
 			request: &request{path: "userinfo", bearer: "ACCESS_TOKEN", status: http.StatusOK},
 		},
-		w.first("5. Log in again. Now there is an app, and the answer asks for it."),
+		w.first(user, "5. Log in again. Now there is an app, and the answer asks for it."),
 		{
 			say: []string{"A challenge says which factor is asked for. A one-time password needs nothing more."},
 			request: &request{
@@ -79,19 +102,56 @@ func newWalk(o Options, url string) *walk {
 		},
 		{say: []string{"6. Each one-time password is good for one login, so wait for the next one."}, code: &code{next: true}},
 		w.second("It finishes the second login.", grantOTP, "otp", "CODE"),
-		w.first("7. The phone is lost. Log in once more."),
+		w.first(user, "7. The phone is lost. Log in once more."),
 		w.second("The recovery code stands in for the app. It is used up now, and the answer has a new one.",
 			grantRecovery, "recovery_code", "RECOVERY_CODE", [2]string{"RECOVERY_CODE", "recovery_code"}),
 	}
-	return w
+}
+
+// phone is what a user does who has a phone that approves.
+func (w *walk) phone() []step {
+	pending := w.second("Nobody has answered yet: authorization_pending.", grantOOB, "oob_code", "OOB_CODE")
+	pending.request.status, pending.request.keep = http.StatusBadRequest, nil
+	return []step{
+		w.first(other, "8. Grace has no second factor yet, and a phone. Log her in."),
+		{
+			say: []string{"Enroll the phone. It would scan barcode_uri."},
+			request: &request{
+				path: "mfa/associate", bearer: "MFA_TOKEN", status: http.StatusOK,
+				form: [][2]string{{"authenticator_types", "oob"}, {"oob_channels", "auth0"}},
+				keep: [][2]string{{"BARCODE_URI", "barcode_uri"}, {"OOB_CODE", "oob_code"}},
+			},
+		},
+		{
+			say:   []string{"This command is the phone. It makes a key, of which the gateway gets the public half."},
+			phone: []string{"device", "enroll", "$BARCODE_URI", "--url", w.url, "--store", w.store},
+		},
+		w.second("A poll finds the phone enrolled: tokens.", grantOOB, "oob_code", "OOB_CODE"),
+		w.first(other, "9. Log in again. Now there is a phone."),
+		{
+			say: []string{"The challenge sends a push. Its answer says how often to poll."},
+			request: &request{
+				path: "mfa/challenge", status: http.StatusOK,
+				form: [][2]string{{"client_id", client}, {"mfa_token", "$MFA_TOKEN"}, {"challenge_type", "oob"}},
+				keep: [][2]string{{"OOB_CODE", "oob_code"}},
+			},
+		},
+		pending,
+		{
+			say:   []string{"The phone shows who wants to log in, and Grace approves."},
+			phone: []string{"device", "wait", "--approve", "--provider", w.pushes, "--store", w.store},
+		},
+		{say: []string{"A client polls every five seconds."}, pause: interval},
+		w.second("The next poll gets the tokens.", grantOOB, "oob_code", "OOB_CODE"),
+	}
 }
 
 // first is the password of a login; it must lead to mfa_required.
-func (w *walk) first(say ...string) step {
-	return step{say: say, request: &request{
+func (w *walk) first(username, say string) step {
+	return step{say: []string{say}, request: &request{
 		path: "oauth/token", status: http.StatusForbidden,
 		form: [][2]string{
-			{"grant_type", "password"}, {"client_id", client}, {"username", user}, {"password", w.Password.Reveal()},
+			{"grant_type", "password"}, {"client_id", client}, {"username", username}, {"password", w.Password.Reveal()},
 			{"audience", api}, {"scope", scopes},
 		},
 		keep: [][2]string{{"MFA_TOKEN", "mfa_token"}},
