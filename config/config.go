@@ -40,7 +40,7 @@ type Config struct {
 	Throttle    throttle.Config `yaml:"throttle" doc:"Limits on attempts."`
 	Audit       audit.Config    `yaml:"audit" doc:"The record of who proved what."`
 	Tracing     tracing.Config  `yaml:"tracing" doc:"Spans for OpenTelemetry; off by default."`
-	Delivery    Delivery        `yaml:"delivery" doc:"How messages reach people. Validated, but not served by this version."`
+	Delivery    Delivery        `yaml:"delivery" doc:"How messages reach people. Pushes are sent; mail, text messages and calls are validated, and not sent by this version."`
 
 	read *strict.File // where the settings stand in the file
 }

@@ -144,7 +144,7 @@ func TestTheExampleLoads(t *testing.T) {
 	if len(tenants) != 1 || len(tenants[0].Clients) != 4 || len(tenants[0].Users) != 3 {
 		t.Fatalf("tenants = %+v", tenants)
 	}
-	want := []string{":18: dialects", ":21: lifetimes.oob_code", ":25: delivery.email", ":31: delivery.sms", ":35: delivery.voice", ":40: delivery.push.fcm"}
+	want := []string{":18: dialects", ":25: delivery.email", ":31: delivery.sms", ":35: delivery.voice"}
 	got := c.Warnings()
 	if len(got) != len(want) {
 		t.Fatalf("warnings:\n%s", strings.Join(got, "\n"))

@@ -17,12 +17,9 @@ const notServed = "valid, but not served by this version: "
 // unserved are those settings.
 var unserved = []struct{ path, text string }{
 	{"dialects", "these faces are not served yet"},
-	{"lifetimes.oob_code", "no out-of-band factor is served yet"},
 	{"delivery.email", "no mail is sent yet"},
 	{"delivery.sms", "no text message is sent yet"},
 	{"delivery.voice", "nobody is called yet"},
-	{"delivery.push.fcm", "nothing is pushed yet"},
-	{"delivery.push.apns", "nothing is pushed yet"},
 }
 
 // unservedGrants are the grants of a tenant file that nobody can use yet.
@@ -109,19 +106,16 @@ func (t *Tenant) Warnings() []string {
 	return w.lines()
 }
 
-// has reports whether a setting that stands in the file holds anything: an optional
-// section may have been left out, a list may be empty.
+// has reports whether a setting that stands in the file holds anything: a list may be
+// empty.
 func (c *Config) has(path string) bool {
-	switch path {
-	case "dialects":
-		return len(c.Dialects) > 0
-	case "delivery.push.fcm":
-		return c.Delivery.Push != nil && c.Delivery.Push.FCM != nil
-	case "delivery.push.apns":
-		return c.Delivery.Push != nil && c.Delivery.Push.APNs != nil
-	default:
-		return true
-	}
+	return path != "dialects" || len(c.Dialects) > 0
+}
+
+// pushes reports whether there is a service for pushes.
+func (c *Config) pushes() bool {
+	push := c.Delivery.Push
+	return push != nil && (push.FCM != nil || push.APNs != nil)
 }
 
 // Warnings are those of a configuration and of its tenant files.
@@ -129,8 +123,25 @@ func Warnings(c *Config, tenants []*Tenant) []string {
 	all := c.Warnings()
 	for _, t := range tenants {
 		all = append(all, t.Warnings()...)
+		if !c.pushes() {
+			all = append(all, t.unpushed()...)
+		}
 	}
 	return all
+}
+
+// unpushed warns of clients that say how they are pushed to, where nothing is.
+func (t *Tenant) unpushed() []string {
+	if t.read == nil {
+		return nil
+	}
+	w := &warnings{read: t.read}
+	for i, c := range t.Clients {
+		if c.Binding != "" {
+			w.add(fmt.Sprintf("clients[%d].push_binding", i), "nothing is pushed: delivery.push has no service")
+		}
+	}
+	return w.lines()
 }
 
 // UnknownAPIs warns of audiences of clients that no tenant file of the configuration has

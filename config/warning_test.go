@@ -69,10 +69,26 @@ func TestAPNsSection(t *testing.T) {
 	if err := os.Chmod(p8, 0o604); err != nil {
 		t.Fatal(err)
 	}
-	got := warned(t, file, map[string]string{"KEY": p8})
-	for _, want := range []string{": delivery.push.apns: valid, but not served", ": delivery.push.apns.key_file: others can read the keys"} {
-		if !strings.Contains(got, want) {
-			t.Errorf("%q is not in\n%s", want, got)
+	if got, want := warned(t, file, map[string]string{"KEY": p8}), ": delivery.push.apns.key_file: others can read the keys"; !strings.Contains(got, want) {
+		t.Errorf("%q is not in\n%s", want, got)
+	}
+}
+
+func TestWarnsOfBindingWithoutPushes(t *testing.T) {
+	_, key := certificate(t)
+	dir := folder(t, map[string]string{
+		"apns.p8": key,
+		"t.yaml":  "name: T\nclients:\n  - {id: a, type: public, first_party: true, grants: [password, mfa], mfa: required, push_binding: code_to_page}\n",
+		"c.yaml": strings.Replace(minimal, "sqlite:///var/lib/sallyport/", "sqlite:///${PWD}/", 1) + "tenant_files: [t.yaml]\n" +
+			"delivery: {push: {apns: {key_file: \"${KEY}\", key_id: ABC123DEFG, team_id: DEF123GHIJ, topic: a.b}}}\n",
+	})
+	for key, want := range map[string]string{"": "t.yaml:3: clients[0].push_binding: nothing is pushed: delivery.push has no service", filepath.Join(dir, "apns.p8"): ""} {
+		c, tenants, err := config.Check(filepath.Join(dir, "c.yaml"), environment(map[string]string{"KEY": key, "PWD": dir}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(config.Warnings(c, tenants), "\n"); (want == "") != (got == "") || !strings.Contains(got, want) {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }
