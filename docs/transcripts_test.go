@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/pkg/gateway/gatewaytest"
+	"github.com/sallyport/sallyport/pkg/guardian/phone"
 )
 
 func TestMain(m *testing.M) { gatewaytest.Main(m) }
@@ -21,7 +22,10 @@ func TestMain(m *testing.M) { gatewaytest.Main(m) }
 // The transcripts of protocol.md are one conversation with one gateway, in the order of
 // the page: each request is sent, and its answer must be the one that stands there.
 func TestTranscripts(t *testing.T) {
-	c := &conversation{World: gatewaytest.New(t, gatewaytest.SQLite()), known: map[string]string{}}
+	setting := gatewaytest.SQLite()
+	setting.Phones = true
+	c := &conversation{World: gatewaytest.New(t, setting), known: map[string]string{}}
+	c.phone = c.NewPhone(t, phone.Android)
 	played := 0
 	for _, b := range blocks(readPage(t, "docs/protocol.md")) {
 		word, name, _ := strings.Cut(b.word, " ")
@@ -30,6 +34,8 @@ func TestTranscripts(t *testing.T) {
 			c.exchange(t, b)
 		case "jwt":
 			c.token(t, b, name)
+		case "phone":
+			c.answer(t, b)
 		default:
 			continue
 		}
@@ -68,6 +74,7 @@ func blocks(page string) (all []block) {
 type conversation struct {
 	*gatewaytest.World
 	known map[string]string
+	phone *gatewaytest.Phone
 }
 
 var (
@@ -168,6 +175,30 @@ func (c *conversation) compare(t *testing.T, where, got, want string) {
 		t.Fatalf("%s: %s; the gateway's answer is %s", where, difference, got)
 	}
 	maps.Copy(c.known, learned)
+}
+
+// answer has the phone do what stands in a block. Whoever holds it takes ten seconds.
+func (c *conversation) answer(t *testing.T, b block) {
+	t.Helper()
+	c.Clock.Wind(10 * time.Second)
+	switch what := strings.TrimSpace(b.text); what {
+	case "scans <barcode_uri>":
+		c.phone.Scan(t, c.known["barcode_uri"])
+	case "is asked, and approves":
+		c.phone.Approve(t, c.phone.Next(t))
+	case "is asked, and denies":
+		c.phone.Deny(t, c.phone.Next(t), "mistake")
+	case "is asked, shows <binding_code>, and approves":
+		n := c.phone.Next(t)
+		consent, err := c.phone.App.Consent(t.Context(), c.phone.Account, n)
+		if err != nil || consent == nil {
+			t.Fatalf("protocol.md:%d: %+v, %v", b.line, consent, err)
+		}
+		c.known["binding_code"] = consent.BindingMessage
+		c.phone.Approve(t, n)
+	default:
+		t.Fatalf("protocol.md:%d: the phone cannot do %q", b.line, what)
+	}
 }
 
 // token compares a token of an answer, header and claims, with a block of two objects.
