@@ -3,13 +3,10 @@ package redis_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/mfa/oob"
@@ -23,7 +20,7 @@ func TestClusterFaults(t *testing.T) {
 	g := storagetest.NewLossyCluster(t)
 	s, other := open(t, g.URL, nil), open(t, g.URL, nil)
 	t.Run("all nodes are told", func(t *testing.T) { allAreTold(t, s, other) })
-	t.Run("a slot moves under polls", func(t *testing.T) { slotMovesUnderPolls(t, s, g.Client(t)) })
+	t.Run("a slot moves under polls", func(t *testing.T) { slotMovesUnderPolls(t, g, s) })
 	t.Run("a minority", func(t *testing.T) { minority(t, g, s) })
 	t.Run("a failover loses", func(t *testing.T) { clusterFailoverLoses(t, g, s) })
 	t.Run("a slot loses master and replica", func(t *testing.T) { slotLosesAll(t, g, s) })
@@ -42,7 +39,7 @@ func allAreTold(t *testing.T, s, other *redis.Store) {
 
 // slotMovesUnderPolls moves a slot with its keys, while they are polled and decided:
 // nobody sees an error, or misses a challenge.
-func slotMovesUnderPolls(t *testing.T, s *redis.Store, bare *goredis.ClusterClient) {
+func slotMovesUnderPolls(t *testing.T, g *storagetest.RedisCluster, s *redis.Store) {
 	const challenges = 20
 	key := func(n int) string { return fmt.Sprintf("oob:{m}%d}", n) }
 	id := func(n int) string { return fmt.Sprintf("m}%d", n) }
@@ -62,24 +59,13 @@ func slotMovesUnderPolls(t *testing.T, s *redis.Store, bare *goredis.ClusterClie
 			}
 		})
 	}
-	slot, from := hashSlot(t, bare, key(0)), masterOf(t, bare, key(0))
-	to := from
-	for n := 0; to.Options().Addr == from.Options().Addr; n++ {
-		to = masterOf(t, bare, fmt.Sprint(n))
-	}
-	setSlot(t, to, slot, "IMPORTING", from)
-	setSlot(t, from, slot, "MIGRATING", to)
-	host, port, _ := net.SplitHostPort(to.Options().Addr)
+	move := g.MoveSlot(t, key(0))
 	for n := range challenges {
-		err := from.Do(t.Context(), "MIGRATE", host, port, key(n), 0, 5000, "AUTH", to.Options().Password).Err()
-		if err != nil {
-			t.Fatal(err)
-		}
+		move.Key(t, key(n))
 		decide(t, s, id(n), oob.Denied)
 		ask(t, s, fmt.Sprintf("m}new%d", n))
 	}
-	setSlot(t, to, slot, "NODE", to)
-	setSlot(t, from, slot, "NODE", to)
+	move.End(t)
 	for before := polls.Load(); polls.Load() < before+100 && !t.Failed(); {
 		wantState(t, s, id(0), oob.Denied)
 	}

@@ -44,7 +44,7 @@ func TestCluster(t *testing.T) {
 	})
 	s, bare := open(t, g.URL, fixed), g.Client(t)
 	t.Run("every master takes part", func(t *testing.T) { everyMaster(t, s, bare) })
-	t.Run("a slot moves", func(t *testing.T) { slotMoves(t, s, bare) })
+	t.Run("a slot moves", func(t *testing.T) { slotMoves(t, g, s) })
 	t.Run("an answer is lost", func(t *testing.T) { answerIsLost(t, s, masterOf(t, bare, "mfa:{l}")) })
 	t.Run("one master evicts", func(t *testing.T) { refusesEviction(t, g.URL, masterOf(t, bare, "mfa:{e}")) })
 	t.Run("a master dies", func(t *testing.T) { masterDies(t, s, func() { g.StopMaster(t, "mfa:{x}") }) })
@@ -156,40 +156,21 @@ func everyMaster(t *testing.T, s *redis.Store, bare *goredis.ClusterClient) {
 }
 
 // slotMoves has a store follow a slot: ASK while it moves, MOVED once it has.
-func slotMoves(t *testing.T, s *redis.Store, bare *goredis.ClusterClient) {
+func slotMoves(t *testing.T, g *storagetest.RedisCluster, s *redis.Store) {
 	const key = "mfa:{r}"
-	slot, from := hashSlot(t, bare, key), masterOf(t, bare, key)
-	to := from
-	for n := 0; to.Options().Addr == from.Options().Addr; n++ {
-		to = masterOf(t, bare, fmt.Sprint(n))
-	}
-	setSlot(t, to, slot, "IMPORTING", from)
-	setSlot(t, from, slot, "MIGRATING", to)
+	move := g.MoveSlot(t, key)
 	if err := s.CreateTransaction(t.Context(), alive("r")); err != nil {
 		t.Fatalf("while the slot moves: %v", err)
 	}
 	if _, err := s.Transaction(t.Context(), "r"); err != nil {
 		t.Errorf("while the slot moves: %v", err)
 	}
-	setSlot(t, to, slot, "NODE", to)
-	setSlot(t, from, slot, "NODE", to)
+	move.End(t)
 	if _, err := s.Transaction(t.Context(), "r"); err != nil {
 		t.Errorf("after the slot has moved: %v", err)
 	}
 	if err := s.EndTransaction(t.Context(), "r"); err != nil {
 		t.Errorf("after the slot has moved: %v", err)
-	}
-}
-
-// setSlot tells a node how a slot moves.
-func setSlot(t *testing.T, c *goredis.Client, slot int64, how string, of *goredis.Client) {
-	t.Helper()
-	id, err := of.Do(t.Context(), "CLUSTER", "MYID").Text()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Do(t.Context(), "CLUSTER", "SETSLOT", slot, how, id).Err(); err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -27,6 +27,9 @@ repl-diskless-sync-delay 0
 // masters is how many masters a cluster has; each has one replica.
 const masters = 3
 
+// slots are shared among the masters, in equal parts.
+const slots = 16384
+
 // RedisCluster is a cluster of three masters with a replica each, and one password.
 type RedisCluster struct {
 	URL string // redis+cluster://:password@127.0.0.1:port,...,...: of the first masters
@@ -159,7 +162,6 @@ func (g *RedisCluster) holder(t testing.TB, key string) int {
 // form gives the slots to the masters, has all nodes meet, and then gives each master
 // its replica.
 func (g *RedisCluster) form(t testing.TB) error {
-	const slots = 16384
 	ids := make([]string, len(g.nodes))
 	for i, s := range g.nodes {
 		c := s.client()
