@@ -67,6 +67,8 @@ func (c *crowd) usedNoMore(t *testing.T) {
 				switch {
 				case kind == "code":
 					again = c.redeem(mfaToken("rene"), value)
+				case kind == "push":
+					again = c.poll(x.who, pushOf(value))
 				case kind == "mfa_token" && x.who == "anna":
 					again = c.prove(t, "spa", "anna", value, c.seeds["anna"])
 				case kind == "otp" && x.who == "anna" && strings.HasSuffix(value, fmt.Sprint(c.w.Clock.Now().Unix()/30)):

@@ -54,13 +54,7 @@ func (w *World) serveProvider(t testing.TB) string {
 	must(os.WriteFile(filepath.Join(dir, "fcm.json"), account, 0o600))
 	must(os.WriteFile(filepath.Join(dir, "apns.p8"), key, 0o600))
 	w.Provider = provider.New(url, keys, time.Now)
-	ctx, end := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = w.Provider.Serve(ctx, l)
-	}()
-	t.Cleanup(func() { end(); <-ended })
+	w.service = serveService(t, w.Provider, l)
 	return fmt.Sprintf("delivery: {push: {fcm: {credentials_file: %q, endpoint: %q}, apns: {key_file: %q, key_id: ABC123DEFG, team_id: DEF123GHIJ, topic: com.example.guardian, endpoint: %q}}}",
 		filepath.Join(dir, "fcm.json"), url, filepath.Join(dir, "apns.p8"), url)
 }
@@ -90,11 +84,24 @@ type Phone struct {
 // NewPhone makes a phone that has no account yet.
 func (w *World) NewPhone(t testing.TB, p phone.Profile) *Phone {
 	t.Helper()
-	app, err := phone.New(phone.Options{Profile: p, Client: &http.Client{Transport: toNodes{w}, Timeout: 10 * time.Second}, Now: w.Clock.Now, Random: rand.Reader})
+	return w.newPhone(t, p, w.Clock.Now)
+}
+
+func (w *World) newPhone(t testing.TB, p phone.Profile, now func() time.Time) *Phone {
+	t.Helper()
+	app, err := phone.New(phone.Options{Profile: p, Client: &http.Client{Transport: toNodes{w}, Timeout: 10 * time.Second}, Now: now, Random: rand.Reader})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &Phone{App: app, world: w, profile: p}
+}
+
+// At is the same phone where it reaches other gateways of its world, or has another clock.
+func (p *Phone) At(t testing.TB, w *World, now func() time.Time) *Phone {
+	t.Helper()
+	other := w.newPhone(t, p.profile, now)
+	other.Account = p.Account
+	return other
 }
 
 // Scan enrolls the phone with a barcode_uri.

@@ -52,9 +52,11 @@ type Setting struct {
 // backends are the stores of one world, and how a test reaches behind the gateways.
 type backends struct {
 	database, redis string
-	dump            func(t testing.TB) string   // everything that is stored
+	dump            func(t testing.TB) string   // everything that is stored; nil in a world of Failover or Cluster
 	state           *storagetest.RedisServer    // nil when the state store is in process
 	server          *storagetest.PostgresServer // nil when it is not the world's own
+	failover        *storagetest.RedisFailover  // nil but in a world of Failover
+	cluster         *storagetest.RedisCluster   // nil but in a world of Cluster
 }
 
 // SQLite is one gateway that needs nothing beside itself.
@@ -106,6 +108,7 @@ type World struct {
 	Log   *Buffer // what the gateways logged
 
 	Provider *provider.Provider // the push services of a setting with Phones
+	service  *service           // what is before them
 
 	http   *http.Client
 	file   string // the configuration
@@ -211,7 +214,7 @@ func (w *World) Options(t testing.TB) gateway.Options {
 func (w *World) Apart() []*World {
 	var out []*World
 	for i := range w.nodes {
-		out = append(out, &World{URL: w.URL, Clock: w.Clock, Log: w.Log, Provider: w.Provider, http: w.http, file: w.file,
+		out = append(out, &World{URL: w.URL, Clock: w.Clock, Log: w.Log, Provider: w.Provider, service: w.service, http: w.http, file: w.file,
 			nodes: w.nodes[i : i+1], stores: w.stores})
 	}
 	return out
