@@ -104,11 +104,14 @@ func gather(t *testing.T, w *gatewaytest.World) *crowd {
 
 // send sends a form or JSON and remembers.
 func (c *crowd) send(who, what string, uses []string, r gatewaytest.Request) exchange {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*answerWithin)
+	return c.sendTo(c.w, 3*answerWithin, exchange{who: who, what: what, uses: uses}, r)
+}
+
+func (c *crowd) sendTo(w *gatewaytest.World, patience time.Duration, x exchange, r gatewaytest.Request) exchange {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	began := time.Now()
-	x := exchange{who: who, what: what, uses: uses}
-	x.reply, x.err = c.w.Send(ctx, r)
+	x.reply, x.err = w.Send(ctx, r)
 	x.took = time.Since(began)
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -64,12 +64,15 @@ func (p *tapper) asked(t *testing.T) (gatewaytest.Push, phone.Notification) {
 }
 
 // poll polls as "spa".
-func (c *crowd) poll(who string, p gatewaytest.Push) exchange { return c.pollWith(who, p, nil) }
+func (c *crowd) poll(who string, p gatewaytest.Push) exchange {
+	return c.send(who, "poll", uses(p), polls(p))
+}
 
-func (c *crowd) pollWith(who string, p gatewaytest.Push, header map[string]string) exchange {
-	return c.send(who, "poll", []string{"push:" + p.MFAToken + " " + p.OOBCode}, gatewaytest.Request{
-		Method: http.MethodPost, Path: "/oauth/token", ContentType: "application/x-www-form-urlencoded", Header: header,
-		Body: gatewaytest.Encode("grant_type", gatewaytest.GrantOOB, "client_id", "spa", "mfa_token", p.MFAToken, "oob_code", p.OOBCode)})
+func uses(p gatewaytest.Push) []string { return []string{"push:" + p.MFAToken + " " + p.OOBCode} }
+
+func polls(p gatewaytest.Push) gatewaytest.Request {
+	return gatewaytest.Request{Method: http.MethodPost, Path: "/oauth/token", ContentType: "application/x-www-form-urlencoded",
+		Body: gatewaytest.Encode("grant_type", gatewaytest.GrantOOB, "client_id", "spa", "mfa_token", p.MFAToken, "oob_code", p.OOBCode)}
 }
 
 // pushOf reads what poll says it would use up.
