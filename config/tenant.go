@@ -54,7 +54,7 @@ type TenantClient struct {
 	Leeway       time.Duration       `yaml:"refresh_leeway" default:"0s" doc:"How long after its first use a refresh token may be used again, at most five times; at most 1m. For clients that refresh in parallel. Otherwise a second use ends the session."`
 	Disabled     bool                `yaml:"disabled" default:"off" doc:"The client is refused. Taking this out does not end it; clients enable does."`
 
-	TrustedForwarder bool `yaml:"trusted_forwarder" default:"off" doc:"A confidential client that is believed about its user's address, in the header auth0-forwarded-for of a token request."`
+	TrustedForwarder bool `yaml:"trusted_forwarder" default:"off" doc:"A confidential client that is believed about its user's address, in the header auth0-forwarded-for of a token request or a challenge."`
 }
 
 // TenantKey is a public key as a tenant file has it: a JSON Web Key (RFC 7517, 4; RFC

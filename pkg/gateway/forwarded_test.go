@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/pkg/gateway/gatewaytest"
+	"github.com/sallyport/sallyport/pkg/guardian/phone"
 )
 
 // Section 1.3.5: the address of auth0-forwarded-for is on record when a client says it
@@ -43,5 +44,30 @@ func TestForwardedAddress(t *testing.T) {
 		}
 		refused(t, w.FormWith(t, "/oauth/token", map[string]string{"Auth0-Forwarded-For": said},
 			"grant_type", "password", "client_id", "desk", "username", "carol", "password", gatewaytest.Password), http.StatusUnauthorized, "invalid_client", "")
+	})
+}
+
+// R27: behind a server all users have its address. So a push comes from where it says that
+// its user is, and somebody elsewhere does not take the place of one that is live.
+func TestForwardedPush(t *testing.T) {
+	gatewaytest.EachWithPhones(t, func(t *testing.T, w *gatewaytest.World) {
+		mira := w.EnrollPhone(t, "alice", phone.Android)
+		ask := func(login, challenge string) gatewaytest.Reply {
+			t.Helper()
+			from := func(address string) map[string]string { return map[string]string{"Auth0-Forwarded-For": address} }
+			token := w.FormWith(t, "/oauth/token", from(login), with("desk", "grant_type", "password", "username", "alice",
+				"password", gatewaytest.Password)...).Want(t, 403, "mfa_required").Text("mfa_token")
+			return w.FormWith(t, "/mfa/challenge", from(challenge), with("desk", "mfa_token", token, "challenge_type", "oob")...)
+		}
+		const own, elsewhere = "198.51.100.7", "203.0.113.9"
+		ask(own, own).Want(t, 200, "")
+		if place := mira.Next(t).Place; place.Name != own {
+			t.Errorf("the phone shows %+v, want %s", place, own)
+		}
+		ask(elsewhere, elsewhere).Want(t, 429, "too_many_attempts")
+		ask(elsewhere, "").Want(t, 429, "too_many_attempts")
+		mira.None(t)
+		ask(own, "").Want(t, 200, "")
+		mira.Approve(t, mira.Next(t))
 	})
 }

@@ -20,8 +20,8 @@ type ChallengeRequest struct {
 	Allowed       []string // challenge_type, split; empty: any
 	Authenticator string   // authenticator_id; empty: the verifier chooses
 	Binding       record.Binding
-	Address       string // where it came from, and with what (User-Agent)
-	Agent         string
+	Address       string // where it came from; empty: where the login did
+	Agent         string // with what (User-Agent)
 }
 
 // aliases are factor names that a client may send as challenge_type: one SDK compares
@@ -65,7 +65,7 @@ func (v *Verifier) Challenge(ctx context.Context, r ChallengeRequest) (map[strin
 	answer := map[string]any{"challenge_type": string(a.Type)}
 	f, _ := v.factor(a.Type)
 	if c, ok := f.(Challenger); ok {
-		members, err := c.Challenge(ctx, Asking{Transaction: t, Authenticator: a, Binding: r.Binding, Address: r.Address, Agent: r.Agent})
+		members, err := c.Challenge(ctx, Asking{Transaction: t, Authenticator: a, Binding: r.Binding, Address: cmp.Or(r.Address, t.Login.Address), Agent: r.Agent})
 		if err != nil {
 			return nil, err
 		}

@@ -251,14 +251,14 @@ func TestAssertionIsUsedUp(t *testing.T) {
 func TestHolder(t *testing.T) {
 	_, _, a := robots(t)
 	bare := url.Values{"client_id": {"robot"}}
-	if c, err := a.Holder(t.Context(), post(), bare); err != nil || c.ID != "robot" {
-		t.Errorf("bare: %v", err)
+	if c, proved, err := a.Holder(t.Context(), post(), bare); err != nil || c.ID != "robot" || proved {
+		t.Errorf("bare: %v, %v", proved, err)
 	}
 	if _, err := a.Authenticate(t.Context(), post(), bare); fault.Of(err) != fault.BadClient {
 		t.Errorf("bare, at the token endpoint: %v", err)
 	}
-	if _, err := a.Holder(t.Context(), post(), assertion(t, "robot", nil)); err != nil {
-		t.Errorf("with an assertion: %v", err)
+	if _, proved, err := a.Holder(t.Context(), post(), assertion(t, "robot", nil)); err != nil || !proved {
+		t.Errorf("with an assertion: %v, %v", proved, err)
 	}
 	for name, form := range map[string]url.Values{
 		"a wrong assertion": assertion(t, "robot", map[string]any{"aud": "https://evil.example/"}),
@@ -266,7 +266,7 @@ func TestHolder(t *testing.T) {
 		"disabled":          {"client_id": {"over"}},
 		"without keys":      {"client_id": {"web"}},
 	} {
-		if _, err := a.Holder(t.Context(), post(), form); fault.Of(err) != fault.BadClient {
+		if _, _, err := a.Holder(t.Context(), post(), form); fault.Of(err) != fault.BadClient {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

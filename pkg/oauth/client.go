@@ -51,16 +51,16 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form 
 
 // Holder is Authenticate for a request that holds an mfa_token beside its client_id. A
 // client that signs assertions may come without one then: libraries send none, and the
-// mfa_token is bound to the client (Auth0 MFA API, 1.3.2).
-func (a *Authenticator) Holder(ctx context.Context, r *http.Request, form url.Values) (record.Client, error) {
-	client, proved, err := a.Identify(ctx, r, form)
+// mfa_token is bound to the client (Auth0 MFA API, 1.3.2); then it has not proved itself.
+func (a *Authenticator) Holder(ctx context.Context, r *http.Request, form url.Values) (client record.Client, proved bool, err error) {
+	client, proved, err = a.Identify(ctx, r, form)
 	if err != nil {
-		return record.Client{}, err
+		return record.Client{}, false, err
 	}
 	if client.Confidential && !proved && len(client.Keys) == 0 {
-		return record.Client{}, fault.BadClient
+		return record.Client{}, false, fault.BadClient
 	}
-	return client, nil
+	return client, proved, nil
 }
 
 // Identify returns the client that a request names, and whether it proved itself: what

@@ -91,7 +91,7 @@ func TestClientAuthentication(t *testing.T) {
 			if got.ID != c.identified || (err == nil) != (c.identified != "") || proved != (c.want != "" && c.want != "spa") {
 				t.Errorf("identified %q, %v, %v; want %q", got.ID, proved, err, c.identified)
 			}
-			if got, err := a.Holder(t.Context(), r, form); got.ID != c.want || (err == nil) != (c.want != "") {
+			if got, _, err := a.Holder(t.Context(), r, form); got.ID != c.want || (err == nil) != (c.want != "") {
 				t.Errorf("a holder is %q, %v; want %q", got.ID, err, c.want)
 			}
 		})

@@ -24,7 +24,7 @@ func (s *Server) challenge(w http.ResponseWriter, r *http.Request) error {
 	allowed := strings.Fields(r.PostForm.Get("challenge_type"))
 	q := seen(r.Context())
 	q.Step, q.Factor = "challenge", s.factorWord(allowed)
-	client, err := s.Clients.Holder(r.Context(), r, r.PostForm)
+	client, proved, err := s.Clients.Holder(r.Context(), r, r.PostForm)
 	if err != nil {
 		return err
 	}
@@ -32,12 +32,16 @@ func (s *Server) challenge(w http.ResponseWriter, r *http.Request) error {
 	if token == "" {
 		return fault.Param(fault.MissingParameter, "mfa_token")
 	}
+	address := s.address(r)
+	if proved && client.Forwards() {
+		address = forwarded(r) // all its users have its own; empty: that of the login counts
+	}
 	answer, err := s.Verifier.Challenge(r.Context(), mfa.ChallengeRequest{
 		Token:         secret.New(token),
 		Client:        client.ID,
 		Allowed:       allowed,
 		Authenticator: r.PostForm.Get("authenticator_id"),
-		Binding:       client.Binding, Address: s.address(r), Agent: r.UserAgent(),
+		Binding:       client.Binding, Address: address, Agent: r.UserAgent(),
 	})
 	if err != nil {
 		return err
