@@ -126,8 +126,19 @@ func TestCodeAfterADenial(t *testing.T) {
 		if err != nil || consent == nil || len(consent.BindingMessage) != 6 {
 			t.Fatalf("%+v, %v", consent, err)
 		}
+		waited := make(chan gatewaytest.Reply, 1)
+		go func() {
+			waited <- w.FormWith(t, "/oauth/token", map[string]string{"Prefer": "wait=2"}, "grant_type", gatewaytest.GrantOOB,
+				"client_id", "spa", "mfa_token", p.MFAToken, "oob_code", p.OOBCode)
+		}()
+		began := time.Now()
 		mira.Approve(t, n)
-		w.Poll(t, p).Want(t, 400, "authorization_pending")
+		// Without the code nobody learns that somebody tapped: not by the time either.
+		(<-waited).Want(t, 400, "authorization_pending")
+		if took := time.Since(began); took < time.Second {
+			t.Errorf("the wait was over after %v", took)
+		}
+		w.Poll(t, p).Want(t, 400, "slow_down")
 		w.Clock.Wind(10 * time.Second)
 		wrong := strings.Repeat("1", 6)
 		if wrong == consent.BindingMessage {

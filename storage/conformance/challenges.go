@@ -52,6 +52,7 @@ func RunChallenges(t *testing.T, open func(t testing.TB, now func() time.Time) o
 		"O-86-6: tolerance":             pollTolerance,
 		"the interval has a limit":      pollSlowest,
 		"one poll redeems":              pollLease,
+		"no code, no news":              pollBare,
 		"a woken look is no poll":       pollWoken,
 		"one waits":                     pollWaiter,
 		"what is not polled":            pollNotAnswered,

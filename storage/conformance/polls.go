@@ -109,6 +109,43 @@ func pollLease(t *testing.T, s *challengeSuite) {
 	s.poll(t, oob.Poll{ID: "c"}, oob.Denied)
 }
 
+// pollBare: of a challenge that needs a code, who sends none learns only that it was denied,
+// and neither uses an approval up nor waits for less long.
+func pollBare(t *testing.T, s *challengeSuite) {
+	for _, id := range []string{"c", "asked"} {
+		s.create(t, id)
+		if got := s.poll(t, oob.Poll{ID: id, Waiter: "w", Bare: true}, oob.Pending); !got.Waiting {
+			t.Errorf("%+v, want it to wait", got)
+		}
+	}
+	s.decide(t, "c", oob.Approved)
+	same := func(p oob.Poll, want oob.State) {
+		t.Helper()
+		p.ID = "asked"
+		asked := s.poll(t, p, want)
+		p.ID = "c"
+		got := s.poll(t, p, want)
+		wantWait(t, got, asked.Wait)
+		if got.Wait = asked.Wait; got != asked {
+			t.Errorf("of the approved one %+v, of the other %+v", got, asked)
+		}
+	}
+	same(oob.Poll{Waiter: "w", Woken: true, Bare: true}, oob.Pending)
+	for n := range 3 {
+		s.at(time.Duration(n+1) * oob.Interval)
+		same(oob.Poll{Bare: true}, oob.Pending)
+	}
+	s.tooSoon(t, "c", oob.Interval+oob.Slower)
+	s.tooSoon(t, "asked", oob.Interval+oob.Slower)
+	s.at(lifetime + edge)
+	same(oob.Poll{Bare: true}, oob.Expired)
+	s.at(lifetime + 2*oob.Interval + oob.Slower)
+	s.poll(t, oob.Poll{ID: "c"}, oob.Approved)
+	s.decide(t, "c", oob.Denied)
+	s.at(lifetime + 4*oob.Interval + oob.Slower)
+	s.poll(t, oob.Poll{ID: "c", Bare: true}, oob.Denied)
+}
+
 // Who waits looks as often as it is woken, and others are not told to come later for it.
 func pollWoken(t *testing.T, s *challengeSuite) {
 	s.create(t, "c")

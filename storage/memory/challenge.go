@@ -21,7 +21,7 @@ func (s *Store) CreateChallenge(ctx context.Context, c oob.Challenge) error {
 		return errors.New("memory: create challenge: it has expired already")
 	}
 	p := &polling{
-		decided: oob.Pending, authenticator: c.Authenticator, answered: c.Answered,
+		decided: oob.Pending, authenticator: c.Authenticator, answered: c.Answered, bound: c.Bound(),
 		expiresAt: c.ExpiresAt, next: now, interval: oob.Interval,
 	}
 	return s.keep(ctx, &entry{key: challengeKey(c.ID), expiresAt: c.ExpiresAt.Add(oob.Window), polled: p}, c)
@@ -107,6 +107,11 @@ func (p *polling) poll(poll oob.Poll, now time.Time) (found oob.Polled, tell boo
 	if !p.answered {
 		found.Authenticator = p.authenticator
 		return found, false
+	}
+	if found.State == oob.Approved && p.bound && poll.Bare {
+		if found.State = oob.Pending; !now.Before(p.expiresAt) {
+			found.State = oob.Expired
+		}
 	}
 	open := found.State == oob.Pending || found.State == oob.Approved
 	switch {

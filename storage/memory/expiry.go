@@ -25,6 +25,7 @@ func (e *entry) expired(now time.Time) bool { return !now.Before(e.expiresAt) }
 type polling struct {
 	authenticator string    // never changes
 	answered      bool      // neither
+	bound         bool      // nor this
 	expiresAt     time.Time // nor that of the challenge; its entry lasts longer
 	decided       oob.State
 	next          time.Time // when the next poll is welcome

@@ -48,7 +48,7 @@ func (s *Store) CreateChallenge(ctx context.Context, c oob.Challenge) error {
 		interval = oob.Interval
 	}
 	return s.created(ctx, "challenge", s.scripts.challenge.create, challengeKey(c.ID),
-		s.offset(), value, lifetime.Milliseconds(), c.Authenticator, interval.Milliseconds())
+		s.offset(), value, lifetime.Milliseconds(), c.Authenticator, interval.Milliseconds(), flag(c.Bound()))
 }
 
 // Challenge implements oob.Store.
@@ -93,13 +93,17 @@ func readState(found any) (oob.State, error) {
 	}
 }
 
+// flag is how scripts know a yes from a no.
+func flag(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
 // Poll implements oob.Store.
 func (s *Store) Poll(ctx context.Context, p oob.Poll) (oob.Polled, error) {
-	woken := 0
-	if p.Woken {
-		woken = 1
-	}
-	found, err := s.ask(ctx, "poll", s.scripts.challenge.poll, p.ID, p.Waiter, woken)
+	found, err := s.ask(ctx, "poll", s.scripts.challenge.poll, p.ID, p.Waiter, flag(p.Woken), flag(p.Bare))
 	if err != nil {
 		return oob.Polled{}, err
 	}

@@ -25,6 +25,7 @@ const grace = time.Minute
 //	interval, next the time between polls, 0 if it is not polled, and when the next is welcome
 //	lease          until when another poll redeems the approval
 //	waiter         who waits for the answer
+//	bound          "1" if an approval is nothing to a poll without a code
 //	authenticator
 //	value          all of the challenge, as JSON
 //
@@ -41,19 +42,19 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[1]
 
 // lookup goes on only with a challenge that has not ended, and knows its state.
 const lookup = clock + `
-local c = redis.call('HMGET', KEYS[1], 'state', 'expires', 'interval', 'next', 'waiter')
+local c = redis.call('HMGET', KEYS[1], 'state', 'expires', 'interval', 'next', 'waiter', 'bound')
 local state, expires = c[1], tonumber(c[2])
 if not state or now >= expires + $window then return {} end
 if state == 'pending' and now >= expires then state = 'expired' end
 `
 
 const createChallenge = clock + `
--- ARGV: offset, value, lifetime, authenticator, interval. 0: the key exists, and has not ended.
+-- ARGV: offset, value, lifetime, authenticator, interval, bound. 0: the key exists, and has not ended.
 local expires = redis.call('HGET', KEYS[1], 'expires')
 if expires and now < expires + $window then return 0 end
 expires = now + ARGV[3]
 redis.call('HSET', KEYS[1], 'state', 'pending', 'expires', expires, 'interval', ARGV[5], 'next', now,
-  'lease', 0, 'waiter', '', 'authenticator', ARGV[4], 'value', ARGV[2])
+  'lease', 0, 'waiter', '', 'bound', ARGV[6], 'authenticator', ARGV[4], 'value', ARGV[2])
 redis.call('PEXPIREAT', KEYS[1], expires + $window + $grace - ARGV[1])
 return 1`
 
@@ -75,9 +76,12 @@ const (
 )
 
 const pollChallenge = lookup + `
--- ARGV: offset, id, waiter, woken.
+-- ARGV: offset, id, waiter, woken, bare.
 local interval, next, waiter, woken = tonumber(c[3]), tonumber(c[4]), c[5], ARGV[4] == '1'
 if interval == 0 then return {state, 0, '$open', redis.call('HGET', KEYS[1], 'authenticator')} end
+if state == 'approved' and c[6] == '1' and ARGV[5] == '1' then
+  state = now < expires and 'pending' or 'expired'
+end
 if woken and waiter ~= ARGV[3] and (state == 'pending' or state == 'approved') then
   return {'pending', math.max(next - now, 0), ''} -- whoever took its place is told
 end

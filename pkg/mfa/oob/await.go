@@ -23,7 +23,7 @@ func (f *Factor) Await(ctx context.Context, handle string, p mfa.Proof, wait tim
 	case !code.For(handle):
 		return "", fault.ForeignOOBCode
 	}
-	poll := Poll{ID: code.ID}
+	poll := Poll{ID: code.ID, Bare: p["binding_code"].Empty()}
 	if wait <= 0 {
 		return settle(f.o.Store.Poll(ctx, poll))
 	}

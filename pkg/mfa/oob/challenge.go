@@ -58,6 +58,9 @@ const (
 	Window = 30 * time.Second
 )
 
+// Bound reports whether an approval alone redeems nothing: the client has to send the code.
+func (c Challenge) Bound() bool { return c.Answered && c.Binding == record.BindingToPage }
+
 // Polled is what a poll finds.
 type Polled struct {
 	State         State         // Pending while it is out, or while another poll redeems it
@@ -77,6 +80,10 @@ type Poll struct {
 	// Woken is set when that one looks again, which is no poll. One whose place was taken is
 	// not told of an approval: that is for whom the client listens to now.
 	Woken bool
+	// Bare is set when the client sent no binding_code. To such a poll a challenge that needs
+	// one is out still when it is approved: whoever has no code may be bombing, and must not
+	// learn that somebody tapped.
+	Bare bool
 }
 
 // Store keeps challenges until they expire. It may lose them: then their users are asked

@@ -259,7 +259,6 @@ func (f *Factor) Verify(ctx context.Context, a mfa.Authenticator, p mfa.Proof) (
 func (f *Factor) bound(c Challenge, sent secret.Text) error {
 	if sent.Empty() {
 		if c.Answered {
-			// It must not learn that somebody tapped: whoever has no code may be bombing.
 			return &fault.Details{Kind: fault.Pending, RetryAfter: Interval}
 		}
 		return fault.Param(fault.MissingParameter, "binding_code")
