@@ -24,6 +24,7 @@ func pushTests() map[string]func(*testing.T, *databaseSuite) {
 		"refusals pause":                        pushPauses,
 		"a login ends the refusals":             refusalsEnd,
 		"a login closes its push":               pushCloses,
+		"a push that did not go out":            pushWithdrawn,
 		"nobody asks a blocked user":            pushBlocked,
 		"50 answers":                            raceAnswers,
 		"an answer has its time":                answerLate,
@@ -278,6 +279,30 @@ func pushCloses(t *testing.T, s *databaseSuite) {
 	s.issue(t, s.issuance(alice, "same", s.redemption("1")))
 	s.answer(t, s.approval(c), fault.NotFound)
 	s.admit(t, elsewhere, pushLimit, oob.Admitted{})
+}
+
+// pushWithdrawn: nobody was asked, so nobody refused, and nobody answers. But no limit is
+// evaded so, and what took its place stays.
+func pushWithdrawn(t *testing.T, s *databaseSuite) {
+	withdraw := func(c oob.Challenge) {
+		t.Helper()
+		if err := s.a.Pushes.Withdraw(t.Context(), c); err != nil {
+			t.Error(err)
+		}
+	}
+	c, elsewhere := s.challenge("1", alice), s.challenge("2", alice)
+	elsewhere.Address = "192.0.2.8"
+	s.admit(t, c, pushLimit, oob.Admitted{})
+	withdraw(c)
+	s.answer(t, s.approval(c), fault.NotFound)
+	s.admit(t, elsewhere, pushLimit, oob.Admitted{})
+	withdraw(c)
+	s.answer(t, s.approval(elsewhere), "")
+	withdraw(elsewhere)
+	s.answer(t, s.approval(elsewhere), "") // the same again: it is answered still
+	l := pushLimit
+	l.Minute = 2
+	s.await(t, s.challenge("3", alice), l, time.Minute)
 }
 
 func pushBlocked(t *testing.T, s *databaseSuite) {

@@ -147,6 +147,14 @@ func (r *pushesRow) admit(tx *gorm.DB, a oob.Ask, l oob.Limits) (admitted oob.Ad
 	return admitted, nil, nil
 }
 
+// Withdraw implements oob.Asks.
+func (s *Store) Withdraw(ctx context.Context, c oob.Challenge) error {
+	return s.transact(ctx, "withdraw a push", func(tx *gorm.DB) error {
+		return tx.Exec("UPDATE pushes SET answer = ? WHERE user_id = ? AND challenge = ? AND answer = ''",
+			pushClosed, c.Subject, c.ID).Error
+	})
+}
+
 // Answer implements oob.Asks. What a person said counts also when the device does not wait
 // to hear that.
 func (s *Store) Answer(ctx context.Context, a oob.Answer) error {

@@ -51,6 +51,9 @@ type Asks interface {
 	// event, which gets the success or the reason. It fails with fault.UserBlocked, and with
 	// fault.MalformedMFAToken for what a report has ended.
 	Admit(ctx context.Context, a Ask, l Limits) (Admitted, error)
+	// Withdraw takes back a challenge that nobody was asked about, because its message did not
+	// go out: it is live no more, and nobody refused it. It counts as one that was sent.
+	Withdraw(ctx context.Context, c Challenge) error
 	// Answer records what a device decided, if the challenge is the live one, and was not
 	// answered otherwise; else it fails with fault.NotFound. The same again is no error and
 	// changes nothing. A denial uses the challenge up; one that Reported ends everything of

@@ -101,8 +101,24 @@ func (ch *Channel) Admit(ctx context.Context, c *oob.Challenge) (string, error) 
 
 func (o Options) now() time.Time { return o.Now().UTC().Truncate(time.Millisecond) }
 
-// Send implements oob.Messenger. The code is not sent: a locked screen would show it.
+// withdrawing bounds how long the answer waits for a push to be taken back. It has time of
+// its own: a service that hangs has used up the request's.
+const withdrawing = 500 * time.Millisecond
+
+// Send implements oob.Messenger. The code is not sent: a locked screen would show it. What
+// fails is taken back, for the client gets no oob_code: a service that is down must neither
+// look like somebody who does not answer nor keep other logins waiting.
 func (ch *Channel) Send(ctx context.Context, c oob.Challenge, a mfa.Authenticator, _ secret.Text) error {
+	err := ch.send(ctx, c, a)
+	if err != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawing)
+		defer cancel()
+		err = errors.Join(err, ch.o.Pushes.Withdraw(ctx, c))
+	}
+	return err
+}
+
+func (ch *Channel) send(ctx context.Context, c oob.Challenge, a mfa.Authenticator) error {
 	device, err := ch.o.Devices.Device(ctx, DeviceOf(a.ID))
 	switch {
 	case errors.Is(err, fault.NotFound):

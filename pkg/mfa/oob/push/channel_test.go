@@ -320,13 +320,16 @@ func TestDelivery(t *testing.T) {
 				t.Error(g.log.String())
 			}
 			if !wasGone {
+				if _, err := g.ask(a, "", "198.51.100.9"); tt.want != nil && errors.Is(err, fault.TooManyMessages) {
+					t.Errorf("nobody was asked, and who comes from elsewhere has to wait: %v", err)
+				}
 				return
 			}
 			if e := g.store.Events(); e[len(e)-1].Type != audit.DeviceGone {
 				t.Errorf("%+v", e)
 			}
 			sent := len(g.sent)
-			if _, err := g.ask(a, "", "192.0.2.1"); !errors.Is(err, fault.Undeliverable) || len(g.sent) != sent {
+			if _, err := g.ask(a, "", "198.51.100.9"); !errors.Is(err, fault.Undeliverable) || len(g.sent) != sent {
 				t.Errorf("%v", err)
 			}
 		})

@@ -228,6 +228,16 @@ func (s *Store) Admit(_ context.Context, a oob.Ask, l oob.Limits) (oob.Admitted,
 	return admitted, nil
 }
 
+// Withdraw implements oob.Asks.
+func (s *Store) Withdraw(_ context.Context, c oob.Challenge) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live[c.Subject].ID == c.ID {
+		delete(s.live, c.Subject)
+	}
+	return s.Down
+}
+
 // Answer implements oob.Asks.
 func (s *Store) Answer(_ context.Context, a oob.Answer) error {
 	s.mu.Lock()
