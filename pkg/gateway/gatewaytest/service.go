@@ -23,7 +23,7 @@ func serveService(t testing.TB, p *provider.Provider, l net.Listener) *service {
 	t.Helper()
 	ctx, end := context.WithCancel(context.Background())
 	s := &service{provider: p}
-	server := &http.Server{Handler: s, Protocols: &http.Protocols{}, BaseContext: func(net.Listener) context.Context { return ctx }} //nolint:gosec // it serves a test
+	server := &http.Server{Handler: s, Protocols: &http.Protocols{}, BaseContext: func(net.Listener) context.Context { return ctx }}
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetUnencryptedHTTP2(true)
 	ended := make(chan struct{})

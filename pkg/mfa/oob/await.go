@@ -40,11 +40,20 @@ func (f *Factor) wait(ctx context.Context, poll Poll, wait time.Duration) (strin
 	poll.Waiter = hex.EncodeToString(name)
 	over := time.NewTimer(wait)
 	defer over.Stop()
+	var polled Polled
+	var began time.Time
+	var err error
+	again := func() (string, error) { // nobody knows more than at the last look
+		polled.Wait -= f.o.Now().Sub(began)
+		return settle(polled, nil)
+	}
 	for {
 		woken := f.o.Waiters.join(poll.ID)
-		began := f.o.Now()
-		polled, err := f.o.Store.Poll(ctx, poll)
-		if woken == nil || err != nil || polled.TooSoon || polled.State != Pending || !polled.Waiting {
+		if woken == nil && poll.Woken {
+			return again()
+		}
+		began = f.o.Now()
+		if polled, err = f.look(ctx, poll); woken == nil || err != nil || polled.TooSoon || polled.State != Pending || !polled.Waiting {
 			f.o.Waiters.leave(poll.ID, woken)
 			return settle(polled, err)
 		}
@@ -53,13 +62,25 @@ func (f *Factor) wait(ctx context.Context, poll Poll, wait time.Duration) (strin
 		case <-woken:
 		case <-over.C:
 			f.o.Waiters.leave(poll.ID, woken)
-			polled.Wait -= f.o.Now().Sub(began)
-			return settle(polled, nil)
+			return again()
 		case <-ctx.Done():
 			f.o.Waiters.leave(poll.ID, woken)
 			return "", fault.Because(fault.Unavailable, fmt.Errorf("wait for an answer: %w", ctx.Err()))
 		}
 	}
+}
+
+// look polls; one that was woken waits for its turn.
+func (f *Factor) look(ctx context.Context, poll Poll) (Polled, error) {
+	if poll.Woken {
+		select {
+		case f.o.Waiters.looks <- struct{}{}:
+			defer func() { <-f.o.Waiters.looks }()
+		case <-ctx.Done():
+			return Polled{}, ctx.Err()
+		}
+	}
+	return f.o.Store.Poll(ctx, poll)
 }
 
 // settle is what a poll comes to. What was lost or has been replaced names no

@@ -9,13 +9,19 @@ import (
 // Waiters are the polls of this node that wait to be told. However many there are, the
 // node listens once.
 type Waiters struct {
-	mu   sync.Mutex
-	wake map[string][]chan struct{}
-	shut bool
+	looks chan struct{} // who looks again; all may be woken at once, and the store has few connections
+	mu    sync.Mutex
+	wake  map[string][]chan struct{}
+	shut  bool
 }
 
+// looksAtOnce is how many waiters look again at a time.
+const looksAtOnce = 32
+
 // NewWaiters makes the waiters of a node.
-func NewWaiters() *Waiters { return &Waiters{wake: map[string][]chan struct{}{}} }
+func NewWaiters() *Waiters {
+	return &Waiters{looks: make(chan struct{}, looksAtOnce), wake: map[string][]chan struct{}{}}
+}
 
 // Listen wakes waiters as the store tells, until ctx ends; then it sends all of them home.
 func (w *Waiters) Listen(ctx context.Context, s Store) error {
