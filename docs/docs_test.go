@@ -296,6 +296,7 @@ func TestProgram(t *testing.T) {
 	}
 	t.Run("commands", func(t *testing.T) { commands(t, program) })
 	t.Run("first configuration", func(t *testing.T) { firstConfiguration(t, program) })
+	t.Run("push in the terminal", func(t *testing.T) { tryPush(t, program) })
 }
 
 // commands: every command line that a page shows is one that the program has.

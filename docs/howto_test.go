@@ -1,0 +1,106 @@
+package docs_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// tryPush: what howto/try-push.md has people type leads to a login that a phone approved.
+func tryPush(t *testing.T, sallyport string) {
+	page := strings.ReplaceAll(readPage(t, "docs/howto/try-push.md"), "\n   ", "\n")
+	for _, port := range []string{"8080", "9090", "8977"} {
+		page = strings.ReplaceAll(page, ":"+port, ":"+freePort(t))
+	}
+	desk := typist{folder: t.TempDir(), path: filepath.Dir(sallyport)}
+	ready := map[string]string{"provider": "waits for pushes", "gateway": "serving"}
+	typed, said := "set -e\n", ""
+	for _, b := range blocks(page) {
+		word, name, _ := strings.Cut(b.word, " ")
+		switch {
+		case word == "yaml":
+			if err := os.WriteFile(filepath.Join(desk.folder, name), []byte(b.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		case name != "":
+			said += desk.types(t, typed)
+			typed = "set -e\n"
+			desk.serves(t, b.text, ready[name])
+		case word == "sh":
+			typed += b.text
+		}
+	}
+	said += desk.types(t, typed)
+	if strings.Count(said, `"access_token":"`) != 2 || strings.Count(said, "approved the login of try|grace") != 1 {
+		t.Errorf("the page leads to\n%s", said)
+	}
+}
+
+// A typist types into terminals that are in one folder.
+type typist struct{ folder, path string }
+
+func (d typist) command(ctx context.Context, text string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "sh", "-c", text)
+	cmd.Dir, cmd.Env = d.folder, append(os.Environ(), "PWD="+d.folder, "PATH="+d.path+":"+os.Getenv("PATH"))
+	return cmd
+}
+
+// types runs lines and returns what they print.
+func (d typist) types(t *testing.T, text string) string {
+	t.Helper()
+	out, err := d.command(t.Context(), text).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return string(out)
+}
+
+// serves starts a server, waits until it says that it is ready, and stops it at the end.
+func (d typist) serves(t *testing.T, text, ready string) {
+	t.Helper()
+	cmd := d.command(context.WithoutCancel(t.Context()), "exec "+text)
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout, cmd.Stderr = write, write
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = write.Close()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%s: %v", strings.TrimSpace(text), err)
+		}
+	})
+	lines, said := bufio.NewReader(read), ""
+	for !strings.Contains(said, ready) {
+		line, err := lines.ReadString('\n')
+		if said += line; err != nil {
+			t.Fatalf("%s says %s", strings.TrimSpace(text), said)
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, lines) }() // until it ends
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
