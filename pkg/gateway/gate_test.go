@@ -13,6 +13,8 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/sallyport/sallyport/pkg/gateway/gatewaytest"
+	"github.com/sallyport/sallyport/pkg/guardian"
+	"github.com/sallyport/sallyport/pkg/guardian/phone"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/server"
 )
@@ -20,10 +22,12 @@ import (
 // The routes that this test knows. A new one has to be added here, and then it is
 // walked like the others.
 var knownRoutes = []string{
-	"DELETE /mfa/authenticators/{id}",
+	"DELETE /api/device-accounts/{id}", "DELETE /appliance-mfa/api/device-accounts/{id}", "DELETE /mfa/authenticators/{id}",
 	"GET /.well-known/jwks.json", "GET /.well-known/oauth-authorization-server", "GET /.well-known/openid-configuration",
-	"GET /mfa/authenticators", "GET /userinfo", "HEAD /.well-known/jwks.json", "HEAD /.well-known/oauth-authorization-server",
+	"GET /mfa/authenticators", "GET /rich-consents/{id}", "GET /userinfo", "HEAD /.well-known/jwks.json", "HEAD /.well-known/oauth-authorization-server",
 	"HEAD /.well-known/openid-configuration", "HEAD /mfa/authenticators", "HEAD /userinfo",
+	"PATCH /api/device-accounts/{id}", "PATCH /appliance-mfa/api/device-accounts/{id}",
+	"POST /api/enroll", "POST /api/resolve-transaction", "POST /appliance-mfa/api/enroll", "POST /appliance-mfa/api/resolve-transaction",
 	"POST /mfa/associate", "POST /mfa/challenge", "POST /oauth/introspect", "POST /oauth/revoke", "POST /oauth/token", "POST /userinfo",
 }
 
@@ -36,6 +40,7 @@ var knownGrants = map[string]struct {
 	"password":                {nil, true},
 	gatewaytest.GrantRealm:    {[]string{"password-realm"}, true},
 	gatewaytest.GrantOTP:      {[]string{"mfa-otp"}, false},
+	gatewaytest.GrantOOB:      {[]string{"mfa-oob"}, false},
 	gatewaytest.GrantRecovery: {[]string{"mfa-recovery-code"}, false},
 	"refresh_token":           {nil, false},
 	"mfa_token":               {nil, false},
@@ -43,7 +48,7 @@ var knownGrants = map[string]struct {
 }
 
 // otherGrants are not served: nothing may come of them either.
-var otherGrants = []string{"", "authorization_code", "implicit", "mfa-oob",
+var otherGrants = []string{"", "authorization_code", "implicit",
 	"http://auth0.com/oauth/grant-type/password", "http://auth0.com/oauth/grant-type/passwordless/otp", "password mfa-otp",
 	"urn:ietf:params:oauth:grant-type:token-exchange", "urn:openid:params:grant-type:ciba", "urn:okta:params:oauth:grant-type:webauthn"}
 
@@ -88,7 +93,7 @@ func wishes(w *gatewaytest.World) []wish {
 // R1, R2, R3: whatever route and grant a user with a second factor comes by, who has
 // proved only the password gets no token, and who has only the second factor neither.
 func TestR1NoTokenWithoutTheFactor(t *testing.T) {
-	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
+	gatewaytest.EachWithPhones(t, func(t *testing.T, w *gatewaytest.World) {
 		alice := w.Enroll(t, "alice")
 		w.Clock.Wind(5 * time.Minute)
 		if got := routes(t, w); !slices.Equal(got, knownRoutes) {
@@ -112,10 +117,44 @@ func TestR1NoTokenWithoutTheFactor(t *testing.T) {
 	})
 }
 
+// The same of a phone: what was not approved, or belongs to another login, gives no token,
+// and an approval none to whoever has not proved the password.
+func TestNoTokenWithoutThePhone(t *testing.T) {
+	gatewaytest.EachWithPhones(t, func(t *testing.T, w *gatewaytest.World) {
+		mira := w.EnrollPhone(t, "alice", phone.Android)
+		access := w.OTP(t, ask(t, w, "spa", "alice"), w.Code(t, mira.Account.TOTP.Secret.Reveal(), 0)).Text("access_token")
+		w.Clock.Wind(time.Minute)
+		p := w.AskPhone(t, "alice")
+		n := mira.Next(t)
+		others := func(state string) {
+			t.Helper()
+			for name, token := range map[string]string{"none": "", "garbage": "garbage", "an access token": access,
+				"another login's": ask(t, w, "spa", "alice"), "another client's": ask(t, w, "kiosk", "alice")} {
+				r := w.Poll(t, gatewaytest.Push{MFAToken: token, OOBCode: p.OOBCode})
+				tokenless(t, state+", with the mfa_token "+name, r)
+				if r.Status < 400 || r.Status > 403 || r.Text("error") == "authorization_pending" {
+					t.Errorf("%s, with the mfa_token %s: %d %s", state, name, r.Status, r.Body)
+				}
+			}
+			tokenless(t, state+", without its oob_code", w.Poll(t, gatewaytest.Push{MFAToken: p.MFAToken, OOBCode: ""}))
+		}
+		others("pending")
+		tokenless(t, "pending", w.Poll(t, p).Want(t, http.StatusBadRequest, "authorization_pending"))
+		mira.Approve(t, n)
+		others("approved")
+		w.Clock.Wind(10 * time.Second)
+		w.Poll(t, p).Want(t, http.StatusOK, "")
+	})
+}
+
 // routes asks the server's own map for every method and path.
 func routes(t *testing.T, w *gatewaytest.World) []string {
 	t.Helper()
-	router := server.New(server.Options{URL: w.URL, Verifier: mfa.NewVerifier(mfa.Options{})}).Routes()
+	phones := server.Face{}
+	for _, e := range guardian.New(guardian.Options{}).Endpoints() {
+		phones.Endpoints = append(phones.Endpoints, server.Endpoint{Method: e.Method, Path: e.Path, Do: e.Do})
+	}
+	router := server.New(server.Options{URL: w.URL, Verifier: mfa.NewVerifier(mfa.Options{}), Faces: []server.Face{phones}}).Routes()
 	var out []string
 	err := router.Walk(func(route *mux.Route, _ *mux.Router, _ []*mux.Route) error {
 		path, err := route.GetPathTemplate()
@@ -227,8 +266,8 @@ func (m mode) withPassword(t *testing.T, w *gatewaytest.World, grant string, ask
 func (m mode) halfway(t *testing.T, w *gatewaytest.World, token string) {
 	t.Helper()
 	what := m.client + ", halfway"
-	for _, grant := range []string{gatewaytest.GrantOTP, "mfa-otp", gatewaytest.GrantRecovery, "mfa-recovery-code", "password"} {
-		r := w.Token(t, with(m.client, "grant_type", grant, "mfa_token", token, "username", "alice", "otp", "", "recovery_code", "")...)
+	for _, grant := range []string{gatewaytest.GrantOTP, "mfa-otp", gatewaytest.GrantOOB, "mfa-oob", gatewaytest.GrantRecovery, "mfa-recovery-code", "password"} {
+		r := w.Token(t, with(m.client, "grant_type", grant, "mfa_token", token, "username", "alice", "otp", "", "oob_code", "", "recovery_code", "")...)
 		tokenless(t, what+", grant "+grant, r)
 	}
 	tokenless(t, what+", associate", w.Associate(t, token, anOTP).Want(t, http.StatusForbidden, "access_denied"))
