@@ -13,7 +13,7 @@ import (
 // the push service loses, delays and duplicates messages; it answers with errors, and
 // not at all.
 func TestFaultX33(t *testing.T) {
-	f := fault(t, "X-33", "a push service that loses, delays, duplicates, fails", true)
+	f := fault(t, "X-33", "a push service that loses, delays, duplicates, fails", false)
 	w := gatewaytest.New(t, withPhones(gatewaytest.PostgreSQL()))
 	c := gather(t, w)
 	alice := c.taps(t, "alice")
