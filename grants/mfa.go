@@ -83,6 +83,9 @@ func (m *MFA) Early(ctx context.Context, client record.Client, form url.Values, 
 		return err
 	}
 	*a, err = m.Verifier.Await(ctx, *a)
+	if session.Resume != nil {
+		session.Resume()
+	}
 	session.attempt = a
 	if errors.Is(err, fault.MalformedMFAToken) {
 		return nil // it may be an access token for /mfa/

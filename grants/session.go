@@ -15,6 +15,7 @@ type Session struct {
 	Address   string        // the end user's address, for the record
 	Forwarded string        // the same as the client puts it; empty: it does not
 	Wait      time.Duration // how long the client waits for an answer that is given elsewhere
+	Resume    func()        // unless nil, is told when that is over
 	attempt   *mfa.Attempt  // that was looked at before fosite
 	clearance mfa.Clearance
 	own       record.OwnAccess // of a client that acts for itself

@@ -29,6 +29,9 @@ func (v *Verifier) Confirm(ctx context.Context, c Credential, a Attempt) (Cleara
 		return Clearance{}, err
 	}
 	now := v.now()
+	if !now.Before(c.ExpiresAt) { // it was good when the wait began
+		return Clearance{}, fault.MalformedMFAToken
+	}
 	all, err := v.Authenticators.Authenticators(ctx, c.Subject, now)
 	if err != nil {
 		return Clearance{}, fault.Because(fault.Unavailable, fmt.Errorf("confirm: %w", err))

@@ -34,16 +34,18 @@ func preferredWait(h http.Header) time.Duration {
 type patientKey struct{}
 
 // patient gives a request so much more time than others have, at the connection as well.
-func patient(w http.ResponseWriter, r *http.Request, more time.Duration) (*http.Request, context.CancelFunc) {
+// Once it has waited, resume leaves it the time that others have.
+func patient(w http.ResponseWriter, r *http.Request, more time.Duration) (_ *http.Request, resume, end func()) {
 	parent, ok := r.Context().Value(patientKey{}).(context.Context)
 	if !ok {
-		return r, func() {}
+		return r, func() {}, func() {}
 	}
 	c := http.NewResponseController(w)
 	at := time.Now().Add(handlerDeadline + more)
 	// Where a connection has no deadlines there are none to be moved.
 	_ = c.SetReadDeadline(at)
 	_ = c.SetWriteDeadline(at.Add(handlerDeadline))
-	ctx, cancel := context.WithDeadline(parent, at)
-	return r.WithContext(ctx), cancel
+	ctx, cancel := context.WithCancel(parent)
+	late := time.AfterFunc(handlerDeadline+more, cancel)
+	return r.WithContext(ctx), func() { late.Reset(handlerDeadline) }, func() { late.Stop(); cancel() }
 }

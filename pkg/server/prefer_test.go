@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -34,11 +35,9 @@ func TestPatient(t *testing.T) {
 	const deadline = 50 * time.Millisecond
 	gone := make(chan struct{})
 	h := s.serve("test", func(w http.ResponseWriter, r *http.Request) error {
-		r, cancel := patient(w, r, time.Minute)
-		defer cancel()
-		if until, ok := r.Context().Deadline(); !ok || time.Until(until) < time.Minute {
-			t.Errorf("it ends at %v", until)
-		}
+		r, resume, end := patient(w, r, time.Minute)
+		defer end()
+		defer resume()
 		late := time.NewTimer(3 * deadline)
 		defer late.Stop()
 		if r.URL.Path == "/hang" {
@@ -89,4 +88,27 @@ type nobody struct{}
 
 func (nobody) Begin(ctx context.Context, _ Request, _ string) (context.Context, func(Request)) {
 	return ctx, func(Request) {}
+}
+
+// What follows a wait has the time that every request has, and no more (I7).
+func TestResume(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		parent := t.Context()
+		r := httptest.NewRequest(http.MethodPost, "/", nil).WithContext(context.WithValue(parent, patientKey{}, parent))
+		r, resume, end := patient(httptest.NewRecorder(), r, 30*time.Second)
+		defer end()
+		time.Sleep(30*time.Second + handlerDeadline - time.Millisecond)
+		if r.Context().Err() != nil {
+			t.Error("it ended while it waited")
+		}
+		resume()
+		time.Sleep(handlerDeadline - time.Millisecond)
+		if r.Context().Err() != nil {
+			t.Error("it ended too soon")
+		}
+		time.Sleep(2 * time.Millisecond)
+		if r.Context().Err() == nil {
+			t.Error("it goes on")
+		}
+	})
 }

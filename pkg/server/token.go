@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"net/http"
 	"strings"
 
@@ -21,9 +20,9 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 	}
 	session := &grants.Session{Address: s.address(r), Forwarded: forwarded(r)}
 	if session.Wait = preferredWait(r.Header); session.Wait > 0 && q.Factor == string(mfa.OOB) {
-		var cancel context.CancelFunc
-		r, cancel = patient(w, r, session.Wait)
-		defer cancel()
+		var end func()
+		r, session.Resume, end = patient(w, r, session.Wait)
+		defer end()
 	}
 	answer, err := s.Provider.Token(r.Context(), r, session)
 	if err != nil {
