@@ -179,6 +179,11 @@ func TestFaultX06(t *testing.T) {
 	alice.wants(t, push, http.StatusOK, "")
 	w.Failover().Promote(t)
 	f.saw("served after %.1f s", c.served(t).Seconds())
+	for _, what := range []string{"mfa:{", "oob:{", "approved"} {
+		if !strings.Contains(w.Failover().Replica.Dump(t), what) {
+			t.Errorf("the failover did not bring back what was redeemed: there is no %s", what)
+		}
+	}
 	for range 2 * len(w.Processes()) {
 		alice.wants(t, push, http.StatusForbidden, "invalid_grant")
 	}
