@@ -19,7 +19,7 @@ func (g *Gateway) channels() []oob.Channel {
 	}
 	c, sql := g.Config, g.stores.sql
 	return []oob.Channel{push.NewChannel(push.Options{
-		Stores: push.Stores{Devices: sql, Tickets: g.stores.state, Pushes: sql, Accounts: sql},
+		Stores: push.Stores{Devices: sql, Tickets: g.stores.state, Pushes: sql, Accounts: sql, Clients: sql},
 		Sender: g.senders, Transactions: g.transactions(), URL: c.Server.PublicURL, Issuer: g.issuer,
 		Binding: c.Push.Default(), Limits: c.Push.Limits(), Now: g.Now, Random: g.Random, Log: g.Log,
 	})}

@@ -270,3 +270,33 @@ func TestPollWithAssertions(t *testing.T) {
 		poll(robot()).Want(t, 200, "")
 	})
 }
+
+// A pending poll is one trip to Redis: a script, and nothing beside it.
+func TestPollIsOneTrip(t *testing.T) {
+	t.Parallel()
+	s := gatewaytest.PostgreSQL()
+	s.Phones = true
+	w := gatewaytest.New(t, s)
+	w.EnrollPhone(t, "alice", phone.Android)
+	p := w.AskPhone(t, "alice")
+	w.Poll(t, p).Want(t, 400, "authorization_pending") // both nodes have the script now, or read it once
+	w.Poll(t, p).Want(t, 400, "slow_down")
+	trips := func() float64 {
+		series, _ := scrape(t, w)
+		n := 0.0
+		for name, value := range series {
+			if strings.HasPrefix(name, "sallyport_redis_duration_seconds_count{") {
+				n += value
+			}
+		}
+		return n
+	}
+	const polls = 20
+	before := trips()
+	for range polls {
+		w.Poll(t, p).Want(t, 400, "slow_down")
+	}
+	if n := trips() - before; n != polls {
+		t.Errorf("%v trips to Redis for %d polls", n, polls)
+	}
+}

@@ -116,7 +116,7 @@ func newWorldAt(t *testing.T, url string, services ...string) *world {
 	}
 	transactions := push.Transactions{Keys: keys, Issuer: url, Random: rand.Reader}
 	channel := push.NewChannel(push.Options{
-		Stores: push.Stores{Devices: w.store, Tickets: w.store, Pushes: w.store, Accounts: w.store},
+		Stores: push.Stores{Devices: w.store, Tickets: w.store, Pushes: w.store, Accounts: w.store, Clients: w.store},
 		Sender: w, Transactions: transactions, URL: url, Issuer: issuer, Binding: record.BindingPlain,
 		Limits: oob.Limits{Minute: 50, Code: 3}, Now: w.clock.Now, Random: rand.Reader, Log: slog.New(slog.DiscardHandler),
 	})

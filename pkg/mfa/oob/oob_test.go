@@ -287,3 +287,35 @@ func TestEnroll(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A pending poll asks the one store of challenges, once, and no other: all others are down.
+func TestPendingPollNeedsNoDatabase(t *testing.T) {
+	b := newBench(t)
+	down := mfatest.Down{Err: errors.New("down")}
+	v := mfa.NewVerifier(mfa.Options{
+		Factors: []mfa.Factor{b.Factor}, Authenticators: down, Transactions: down, Limiter: down, Audit: down,
+		Handles: mfa.Handles(b.ring, mfatest.Random(t.Name())), Now: b.clock.Now,
+	})
+	token, login, err := v.Handles.Make("spa", b.clock.Now().Add(10*time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, proof := b.ask(t, login.ID)
+	attempt := mfa.Attempt{Token: token, Client: "spa", Type: mfa.OOB, Proof: proof}
+	for _, want := range []fault.Kind{fault.Pending, fault.SlowDown} {
+		if _, err := v.Verify(t.Context(), attempt); fault.Of(err) != want {
+			t.Errorf("%v, want %v", err, want)
+		}
+	}
+	b.clock.Advance(time.Minute)
+	b.decide(t, oob.Denied)
+	if _, err := v.Verify(t.Context(), attempt); fault.Of(err) != fault.Rejected {
+		t.Errorf("denied: %v", err)
+	}
+	_, proof = b.ask(t, login.ID)
+	b.decide(t, oob.Approved)
+	attempt.Proof = proof
+	if _, err := v.Verify(t.Context(), attempt); fault.Of(err) != fault.Unavailable {
+		t.Errorf("approved: %v", err)
+	}
+}

@@ -32,12 +32,19 @@ type Accounts interface {
 	Account(ctx context.Context, subject string) (mfa.Account, error)
 }
 
+// Clients knows what a client is called.
+type Clients interface {
+	// Client fails with fault.NotFound.
+	Client(ctx context.Context, id string) (record.Client, error)
+}
+
 // Stores are where the channel keeps what it knows; all are needed.
 type Stores struct {
 	Devices  oob.DeviceStore
 	Tickets  oob.TicketStore
 	Pushes   oob.Asks
 	Accounts Accounts
+	Clients  Clients
 }
 
 // Options are what the channel works with; all are needed.
@@ -170,6 +177,10 @@ func (ch *Channel) message(ctx context.Context, c oob.Challenge, d oob.Device) (
 	if err != nil {
 		return Message{}, fault.Because(fault.Unavailable, fmt.Errorf("name the account: %w", err))
 	}
+	client, err := ch.o.Clients.Client(ctx, c.Client)
+	if err != nil {
+		return Message{}, fault.Because(fault.Unavailable, fmt.Errorf("name the client: %w", err))
+	}
 	token, err := ch.o.Transactions.make(c)
 	if err != nil {
 		return Message{}, err
@@ -179,7 +190,7 @@ func (ch *Channel) message(ctx context.Context, c oob.Challenge, d oob.Device) (
 		ID: c.ID, Token: token, Device: d.ID, Challenge: c.ID, At: c.CreatedAt, ExpiresAt: c.ExpiresAt, Service: ch.o.URL,
 		Browser: browser, OS: system,
 		Location: Place{Name: c.Address}, Consent: Consent(c), Enter: c.Binding == record.BindingToPhone,
-		Issuer: ch.o.Issuer(), Account: account.Name, Client: c.Client,
+		Issuer: ch.o.Issuer(), Account: account.Name, Client: cmp.Or(client.Name, client.ID),
 	}, nil
 }
 

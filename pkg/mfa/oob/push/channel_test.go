@@ -77,7 +77,7 @@ func newGateway(t *testing.T, binding record.Binding) *gateway {
 	g.ring = ring
 	g.transactions = push.Transactions{Keys: keys, Issuer: "https://gw.example.com/", Random: rand.Reader}
 	channel := push.NewChannel(push.Options{
-		Stores: push.Stores{Devices: g.store, Tickets: g.store, Pushes: g.store, Accounts: g.store}, Sender: g, Transactions: g.transactions,
+		Stores: push.Stores{Devices: g.store, Tickets: g.store, Pushes: g.store, Accounts: g.store, Clients: g.store}, Sender: g, Transactions: g.transactions,
 		URL: "https://gw.example.com/", Issuer: func() string { return "Acmé & Söhne" }, Binding: binding,
 		Limits: oob.Limits{Minute: 5, Code: 3}, Now: g.clock.Now, Random: rand.Reader, Log: log,
 	})
@@ -167,7 +167,7 @@ func TestPush(t *testing.T) {
 	m := g.sent[0]
 	if m.Device != push.DeviceOf(a.ID) || m.Challenge != m.ID || len(m.ID) > 64 || m.Service != "https://gw.example.com/" || m.Browser.Name != "Chrome" ||
 		!strings.HasPrefix(m.Browser.Version, "143") || m.OS.Name != "Windows" || m.Location.Name != "192.0.2.1" || m.Consent != "" ||
-		m.Account != "ann@example.com" || m.Client != "shop" || !m.At.Equal(g.clock.Now()) || !m.ExpiresAt.Equal(g.clock.Now().Add(10*time.Minute)) {
+		m.Account != "ann@example.com" || m.Client != "Our shop" || !m.At.Equal(g.clock.Now()) || !m.ExpiresAt.Equal(g.clock.Now().Add(10*time.Minute)) {
 		t.Errorf("%+v", m)
 	}
 	e := g.store.Events()

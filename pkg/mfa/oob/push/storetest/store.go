@@ -89,6 +89,11 @@ func (s *Store) Authenticators(_ context.Context, subject string, now time.Time)
 	return all, s.Down
 }
 
+// Client implements push.Clients: each is called as its id is, and "Our" before it.
+func (*Store) Client(_ context.Context, id string) (record.Client, error) {
+	return record.Client{ID: id, Name: "Our " + id}, nil
+}
+
 // Account implements push.Accounts: the name is the end of the subject.
 func (s *Store) Account(_ context.Context, subject string) (mfa.Account, error) {
 	_, name, _ := strings.Cut(subject, "|")
