@@ -21,8 +21,8 @@ func TestConfigCheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	warned := k.write("warned.yaml", string(good)+"lifetimes: {oob_code: 4m}\n")
-	out := k.says("oob_code: valid, but not served", exitOK, "", "config", "check", "--config", warned)
+	warned := k.write("warned.yaml", string(good)+"dialects: [axonize]\n")
+	out := k.says("dialects: valid, but not served", exitOK, "", "config", "check", "--config", warned)
 	if !strings.HasSuffix(out, "\nok\n") {
 		t.Errorf("printed %q", out)
 	}

@@ -63,11 +63,11 @@ func TestServeAndHealthcheck(t *testing.T) {
 	k := newDesk(t)
 	k.want(exitOK, "", "keys", "init")
 	management := freePort(t)
-	k.write("sallyport.yaml", fmt.Sprintf(deskConfig, 0, management, k.folder)+"tenant_files: [tenant.yaml]\nlifetimes: {oob_code: 4m}\n")
+	k.write("sallyport.yaml", fmt.Sprintf(deskConfig, 0, management, k.folder)+"tenant_files: [tenant.yaml]\ndialects: [axonize]\n")
 
 	k.says("does not answer", exitFailed, "", "healthcheck")
 	lines, stop := k.begin(`"msg":"serving"`, toStderr, "serve")
-	if log := strings.Join(lines, "\n"); !strings.Contains(log, "oob_code") || !strings.Contains(log, `"change":"client spa"`) {
+	if log := strings.Join(lines, "\n"); !strings.Contains(log, "dialects") || !strings.Contains(log, `"change":"client spa"`) {
 		t.Errorf("neither the warning nor what was applied is in the log:\n%s", log)
 	}
 	if log := lines[len(lines)-1]; !strings.Contains(log, `"tls":false`) {
