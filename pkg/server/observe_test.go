@@ -13,6 +13,11 @@ import (
 func TestWhatIsSeen(t *testing.T) {
 	w := newWorld(t, issuerURL)
 	w.Proxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} // httptest's requests come from there
+	w.Faces = []Face{{Endpoints: []Endpoint{{http.MethodPost, "phones/{id}", func(w http.ResponseWriter, _ *http.Request, _ string) error {
+		w.Header().Set("Content-Type", "application/json")
+		_, err := w.Write([]byte("{}"))
+		return err
+	}}}}}
 	access := w.token(t, login("scope", "openid"), http.StatusOK, "access_token")
 	manage := w.token(t, login("audience", issuerURL+"mfa/"), http.StatusOK, "access_token")
 	w.enroll()
@@ -45,6 +50,7 @@ func TestWhatIsSeen(t *testing.T) {
 			Request{Route: associate, Status: 401, Kind: fault.BadBearer, Step: "associate", Factor: "otp", Channel: other}},
 		{get("/mfa/authenticators", manage), Request{Method: "GET", Route: "/mfa/authenticators", Status: 200, Client: "spa"}},
 		{get("/userinfo", access), Request{Method: "GET", Route: "/userinfo", Status: 200, Client: "spa"}},
+		{send("/phones/" + hushCode), Request{Route: "/phones/{id}", Status: 200}},
 		{send("/oauth/token/" + hushCode), Request{Route: "none", Status: 404, Kind: fault.NotFound}},
 		{httptest.NewRequest("BREW", "/oauth/token", nil), Request{Method: other, Route: "none", Status: 405, Kind: fault.BadMethod}},
 	} {

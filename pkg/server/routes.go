@@ -95,7 +95,7 @@ func (s *Server) Routes() *mux.Router {
 	route(prefix+pathOAuth, s.discovery, get...)
 	for _, f := range s.Faces {
 		for _, e := range f.Endpoints {
-			r.Path(prefix + e.Path).Methods(e.Method).Handler(s.serveAs(e.Path, func(w http.ResponseWriter, r *http.Request) error {
+			r.Path(prefix + e.Path).Methods(e.Method).Handler(s.serveAs(prefix+e.Path, func(w http.ResponseWriter, r *http.Request) error {
 				return e.Do(w, r, s.address(r))
 			}, f.Refuse))
 		}
