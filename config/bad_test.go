@@ -125,7 +125,7 @@ func TestBadMinimum(t *testing.T) {
 		{"redis:", "drain: -1s\nredis:", "5: drain: "},
 		{"redis:", "tracing: {endpoint: collector}\nredis:", "5: tracing.endpoint: must be an http or https URL"},
 		{"keys.json", "c.yaml", "6: secrets.key_file: "},
-		{"keys.json", "none.json", "6: secrets.key_file: there is no file"},
+		{"keys.json", "none.json", "none.json; sallyport keys init writes one"},
 	} {
 		t.Run(tc.to, func(t *testing.T) {
 			one(t, strings.Replace(minimal, tc.from, tc.to, 1), tc.want)

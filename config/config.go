@@ -47,7 +47,7 @@ type Config struct {
 
 // Secrets says where the key ring is.
 type Secrets struct {
-	KeyFile string `yaml:"key_file" required:"true" file:"true" example:"/etc/sallyport/keys.json" doc:"Key ring that seals secrets at rest; \"sallyport keys init\" writes one."`
+	KeyFile string `yaml:"key_file" required:"true" file:"true" absent:"sallyport keys init writes one" example:"/etc/sallyport/keys.json" doc:"Key ring that seals secrets at rest; \"sallyport keys init\" writes one."`
 }
 
 // Lifetimes says how long tokens are good.

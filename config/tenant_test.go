@@ -74,7 +74,7 @@ func TestBadTenants(t *testing.T) {
 		{"a user with a client's subject", "users:\n  - {id: a@clients, username: a, password: x}\n", "3: users[0].id: must not end in @clients"},
 		{"public secret", "clients:\n  - {id: a, type: public, secret: x, grants: [refresh_token]}\n", "3: clients[0].secret: a public client"},
 		{"public machine", "clients:\n  - {id: a, type: public, grants: [client_credentials]}\n", "3: clients[0].grants: client_credentials is for confidential"},
-		{"no mfa grant", "clients:\n  - id: a\n    type: public\n    first_party: true\n    grants: [password]\n", "6: clients[0].grants: mfa: enrolled needs the grant mfa"},
+		{"no mfa grant", "clients:\n  - id: a\n    type: public\n    first_party: true\n    grants: [password]\n", "6: clients[0].grants: mfa is missing, and with mfa: enrolled who is asked"},
 		{"mode", "clients:\n  - {id: a, type: public, grants: [refresh_token], mfa: false}\n", "3: clients[0].mfa: must be one of required, enrolled, off"},
 		{"origin path", "clients:\n  - {id: a, type: public, grants: [refresh_token], origins: [\"https://a.test/\"]}\n", "3: clients[0].origins[0]: must be scheme://host"},
 		{"public forwarder", "clients:\n  - {id: a, type: public, grants: [refresh_token], trusted_forwarder: true}\n", "3: clients[0].trusted_forwarder: is for confidential clients"},

@@ -192,7 +192,7 @@ func (t *Tenant) validateGrants(c TenantClient, at string) {
 		t.read.Object(at+".redirect_uris", "is missing; authorization_code needs at least one")
 	}
 	if has(userGrants...) && c.MFA != record.MFAOff && !has("mfa") {
-		t.read.Object(at+".grants", fmt.Sprintf("mfa: %s needs the grant mfa, or who is asked for a second factor could never answer; add mfa here, or say mfa: off", c.MFA))
+		t.read.Object(at+".grants", fmt.Sprintf("mfa is missing, and with mfa: %s who is asked for a second factor could never answer; add it, or say mfa: off", c.MFA))
 	}
 }
 

@@ -1,5 +1,5 @@
-// Sallyport is a gateway that asks for a second factor: it checks passwords, one-time
-// passwords and recovery codes, and issues tokens, over the Auth0 MFA API.
+// Sallyport is a gateway that asks for a second factor: it checks passwords, one-time passwords,
+// approvals on a phone and recovery codes, and issues tokens, over the Auth0 MFA API.
 //
 // Each subcommand is a file of this package. None of them has state of its own: what a
 // command reads, writes and asks the time of is in deps.

@@ -82,7 +82,7 @@ func TestMisuseSpeaksFlags(t *testing.T) {
 		"--type is missing; set it, as in --type public":                                                 {"--id", "x", "--grants", "mfa"},
 		"since only the tenant's own applications may see passwords; say --first-party":                  {"--id", "x", "--type", "public", "--grants", "password,mfa"},
 		"--grants client_credentials is for confidential clients; remove it, or say --type confidential": {"--id", "x", "--type", "public", "--grants", "client_credentials"},
-		"--grants --mfa enrolled needs the grant mfa, or who is asked for a second factor could never answer; add mfa here, or say --mfa off": {
+		"--grants mfa is missing, and with --mfa enrolled who is asked for a second factor could never answer; add it, or say --mfa off": {
 			"--id", "x", "--type", "public", "--first-party", "--grants", "password"},
 		"--jwks-file a public client cannot keep a key; remove it, or say --type confidential": {
 			"--id", "x", "--type", "public", "--grants", "mfa", "--jwks-file", k.write("keys.jwks", `{"keys":[]}`)},

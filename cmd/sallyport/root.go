@@ -17,7 +17,7 @@ func newRoot(d deps, args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "sallyport",
 		Short: "A self-hosted gateway for logins with a second factor",
-		Long: "Sallyport checks passwords, one-time passwords and recovery codes, and issues tokens.\n" +
+		Long: "Sallyport checks passwords, one-time passwords, approvals on a phone and recovery codes, and issues tokens.\n" +
 			"`sallyport demo` shows a whole login without any preparation.",
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -211,11 +211,17 @@ func (r *File) beside(path string) string {
 	return filepath.Join(filepath.Dir(r.path), path)
 }
 
+// absent reports whether a path leads nowhere.
+func absent(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, os.ErrNotExist)
+}
+
 // fileProblem says why a path is no file that can be read, or nothing.
 func fileProblem(path string) string {
 	switch at, err := os.Stat(path); {
 	case errors.Is(err, os.ErrNotExist):
-		if _, err := os.Stat(filepath.Dir(path)); errors.Is(err, os.ErrNotExist) {
+		if absent(filepath.Dir(path)) {
 			return "there is no file " + path + ", nor its folder"
 		}
 		return "there is no file " + path

@@ -80,7 +80,8 @@ func (r *File) variables(n *yaml.Node) (set, missing []string) {
 	return set, missing
 }
 
-// scalar decodes a single value.
+// scalar decodes a single value. When a file is not there, the tag "absent" of its field
+// says what to do.
 func (r *File) scalar(n *yaml.Node, path string, f Field, v reflect.Value) {
 	text, ok := r.fill(n, path, f)
 	if !ok {
@@ -108,6 +109,9 @@ func (r *File) scalar(n *yaml.Node, path string, f Field, v reflect.Value) {
 	if f.Tag.Get("file") != "" && text != "" {
 		v.SetString(r.beside(text))
 		if problem := fileProblem(v.String()); problem != "" {
+			if next := f.Tag.Get("absent"); next != "" && absent(v.String()) {
+				problem += "; " + next
+			}
 			r.fail(n.Line, path, problem)
 		}
 	}
