@@ -45,9 +45,9 @@ type TenantClient struct {
 	JWKS         []TenantKey         `yaml:"jwks" doc:"Public keys of a confidential client that proves itself by assertions (private_key_jwt), at most eight."`
 	JWKSFile     string              `yaml:"jwks_file" content:"true" example:"web.jwks.json" doc:"Instead of jwks: a file with a JSON Web Key Set."`
 	FirstParty   bool                `yaml:"first_party" default:"off" doc:"The client may see passwords; needed for the password grants."`
-	Grants       []string            `yaml:"grants" enum:"password|password-realm|refresh_token|authorization_code|client_credentials|mfa" example:"[password, refresh_token, mfa]" doc:"The grant types it may use; mfa means all MFA grants. A public client needs one; a confidential one without any introspects tokens and nothing more."`
+	Grants       []string            `yaml:"grants" enum:"password|password-realm|refresh_token|authorization_code|client_credentials|mfa" example:"[password, refresh_token, mfa]" doc:"The grant types it may use; mfa means all MFA grants. A public client needs one; a confidential one without any introspects tokens and nothing more. authorization_code is not served by this version."`
 	Origins      []string            `yaml:"origins" example:"[https://app.example.com]" doc:"Web origins that may call from browsers."`
-	RedirectURIs []string            `yaml:"redirect_uris" example:"[https://app.example.com/callback]" doc:"Where authorization answers may go."`
+	RedirectURIs []string            `yaml:"redirect_uris" example:"[https://app.example.com/callback]" doc:"Where authorization answers may go. Not served by this version."`
 	MFA          record.MFAMode      `yaml:"mfa" default:"enrolled" enum:"required|enrolled|off" doc:"Who is asked for a second factor."`
 	Audiences    map[string][]string `yaml:"audiences" example:"{https://api.example.com/: [read:things]}" doc:"The APIs it may have, each with its scopes (none listed: all). Left out: every API."`
 	Binding      record.Binding      `yaml:"push_binding" enum:"plain|code_to_page|code_to_phone" doc:"What ties a push to a login of this client: see push.binding, which is the default. code_to_phone: the login shows a code that the phone's app asks for, which apps of the unmodified Guardian SDKs do not."`

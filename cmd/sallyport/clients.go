@@ -69,14 +69,14 @@ func clientFlags(cmd *cobra.Command) *wantedClient {
 	f := cmd.Flags()
 	f.StringVar(&w.id, "id", "", "client_id (required)")
 	f.StringVar(&w.kind, "type", "", "public or confidential (required)")
-	f.StringSliceVar(&w.grants, "grants", nil, "password, password-realm, refresh_token, authorization_code, client_credentials, mfa; a confidential client that only introspects tokens needs none")
+	f.StringSliceVar(&w.grants, "grants", nil, "password, password-realm, refresh_token, client_credentials, mfa; a confidential client that only introspects tokens needs none")
 	f.StringVar(&w.name, "name", "", "name for people")
 	f.StringVar(&w.keys, "jwks-file", "", "file with the public keys (JSON Web Key Set) of a client that signs assertions instead of having a secret")
 	f.BoolVar(&w.firstParty, "first-party", false, "the client may see passwords; the password grants need it")
 	f.BoolVar(&w.forwarder, "trusted-forwarder", false, "the client is believed about its user's address (auth0-forwarded-for)")
 	f.StringVar(&w.mfa, "mfa", "", "who is asked for a second factor: required, enrolled or off (default enrolled)")
 	f.StringSliceVar(&w.origins, "origins", nil, "web origins that may call from browsers")
-	f.StringSliceVar(&w.redirectURIs, "redirect-uris", nil, "where authorization answers may go")
+	f.StringSliceVar(&w.redirectURIs, "redirect-uris", nil, "where authorization answers may go (not served by this version)")
 	f.StringSliceVar(&w.audiences, "audiences", nil, "APIs the client may have (default every API)")
 	return w
 }

@@ -306,7 +306,7 @@ func (d desk) answer(ctx context.Context, path string, how answer) error {
 		return errors.Join(err, forgotten)
 	}
 	if over {
-		return fmt.Errorf("%w; the login is over, was answered, or another one took its place", err)
+		return fmt.Errorf("%w; the login is over, was answered, or another one took its place; `sallyport device wait` comes for the next push", err)
 	}
 	d.printf("%s the login of %s\n", said, listing.Visible(asks.account.UserID))
 	return nil
