@@ -67,7 +67,7 @@ func Concerns(e audit.Event) bool {
 	switch e.Type {
 	case audit.Confirmed, audit.CodeUsed, audit.PasswordChanged, audit.Removed:
 		return e.Success // without, it was tried
-	case audit.Disabled:
+	case audit.Disabled, audit.Reported:
 		return true
 	case audit.FactorRefused:
 		return e.Reason == fault.TooManyFailures.Error() // somebody guesses
