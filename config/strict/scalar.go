@@ -80,8 +80,7 @@ func (r *File) variables(n *yaml.Node) (set, missing []string) {
 	return set, missing
 }
 
-// scalar decodes a single value. When a file is not there, the tag "absent" of its field
-// says what to do.
+// scalar decodes a single value.
 func (r *File) scalar(n *yaml.Node, path string, f Field, v reflect.Value) {
 	text, ok := r.fill(n, path, f)
 	if !ok {
@@ -102,19 +101,24 @@ func (r *File) scalar(n *yaml.Node, path string, f Field, v reflect.Value) {
 		r.fail(n.Line, path, problem)
 		return
 	}
-	if problem := misfit(f, v); problem != "" {
-		r.fail(n.Line, path, problem)
-		return
-	}
-	if f.Tag.Get("file") != "" && text != "" {
+	problem := misfit(f, v)
+	if problem == "" && f.Tag.Get("file") != "" && text != "" {
 		v.SetString(r.beside(text))
-		if problem := fileProblem(v.String()); problem != "" {
-			if next := f.Tag.Get("absent"); next != "" && absent(v.String()) {
-				problem += "; " + next
-			}
-			r.fail(n.Line, path, problem)
-		}
+		problem = noFile(f, v.String())
 	}
+	if problem != "" {
+		r.fail(n.Line, path, problem)
+	}
+}
+
+// noFile says what is wrong with a file. When it is not there, the tag "absent" of its field
+// says what to do.
+func noFile(f Field, name string) string {
+	problem := fileProblem(name)
+	if next := f.Tag.Get("absent"); problem != "" && next != "" && absent(name) {
+		problem += "; " + next
+	}
+	return problem
 }
 
 // Set gives a value its text, or says what it must be instead.
