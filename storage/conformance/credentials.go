@@ -213,7 +213,8 @@ func raceCredential(t *testing.T, s *databaseSuite) {
 				if fault.Of(err) == fault.BadBearer {
 					return
 				}
-				if err != nil && !errors.Is(err, mfa.ErrChanged) {
+				// Fifty at once may be more than one writer serves in time, which it says.
+				if err != nil && !errors.Is(err, mfa.ErrChanged) && fault.Of(err) != fault.Unavailable {
 					t.Errorf("associate: %v", err)
 				}
 			}
