@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/pkg/gateway/gatewaytest"
+	"github.com/sallyport/sallyport/storage/storagetest"
 )
 
 // the key that a seed is sealed with is in no ring. The one-time password is not
@@ -87,7 +88,7 @@ func TestFaultX48Blocked(t *testing.T) {
 func TestFaultX48Full(t *testing.T) {
 	f := fault(t, "X-48", "the audit full (SQLite)", true)
 	if _, err := exec.LookPath("prlimit"); err != nil {
-		t.Skip("skipped: prlimit not found")
+		storagetest.Missing(t, "prlimit")
 	}
 	w := gatewaytest.New(t, crowded(gatewaytest.SQLite()))
 	c := gather(t, w)

@@ -35,7 +35,7 @@ var sharedCluster = sync.OnceValues(startCluster)
 func Postgres(t testing.TB) string {
 	t.Helper()
 	if postgresPrograms() == "" {
-		missing(t, "initdb (PostgreSQL)")
+		Missing(t, "initdb (PostgreSQL)")
 	}
 	c, err := sharedCluster()
 	if err != nil {

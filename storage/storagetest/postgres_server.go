@@ -21,7 +21,7 @@ type PostgresServer struct {
 func NewPostgres(t testing.TB, settings ...string) *PostgresServer {
 	t.Helper()
 	if postgresPrograms() == "" {
-		missing(t, "initdb (PostgreSQL)")
+		Missing(t, "initdb (PostgreSQL)")
 	}
 	c, err := newCluster()
 	if err != nil {

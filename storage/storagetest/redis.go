@@ -50,7 +50,7 @@ func newServer(t testing.TB, password, settings string) *RedisServer {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
-		missing(t, "redis-server")
+		Missing(t, "redis-server")
 	}
 	port, err := freePort()
 	if err != nil {

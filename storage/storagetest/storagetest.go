@@ -24,8 +24,8 @@ func SQLite(t testing.TB) string {
 	return "sqlite://" + filepath.ToSlash(filepath.Join(t.TempDir(), "x.db"))
 }
 
-// missing ends a test that needs a program nobody installed.
-func missing(t testing.TB, program string) {
+// Missing ends a test that needs a program nobody installed.
+func Missing(t testing.TB, program string) {
 	t.Helper()
 	if os.Getenv("SALLYPORT_REQUIRE") == "all" {
 		t.Fatalf("%s not found, run make deps", program)

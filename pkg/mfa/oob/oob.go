@@ -5,6 +5,7 @@ package oob
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -33,7 +34,6 @@ type Channel interface {
 	// the answer. The challenge, which has no Authenticator yet, is answered when the device
 	// is there.
 	Enroll(ctx context.Context, c Challenge, r mfa.Enrolling) (mfa.Enrollment, error)
-	// Challenger is how the channel asks; a further interface, so that this one stays small.
 	Messenger
 }
 
@@ -202,11 +202,11 @@ func (f *Factor) digits(c *Challenge) (secret.Text, error) {
 	if c.Binding == record.BindingPlain {
 		return secret.Text{}, nil
 	}
-	n, err := uniform(f.o.Random, codes)
+	n, err := rand.Int(f.o.Random, codes)
 	if err != nil {
 		return secret.Text{}, fmt.Errorf("make a code: %w", err)
 	}
-	code := secret.New(fmt.Sprintf("%0*d", codeDigits, n))
+	code := secret.New(fmt.Sprintf("%0*d", codeDigits, n.Int64()))
 	c.Code, err = f.o.Ring.Seal(codePurpose, c.ID, code)
 	return code, err
 }
