@@ -82,9 +82,12 @@ const (
 	OOBCodeExpired      Kind = "oob_code_expired"
 	ForeignOOBCode      Kind = "foreign_oob_code" // of another login than the mfa_token
 	WrongBindingCode    Kind = "wrong_binding_code"
-	Pending             Kind = "pending"   // nobody has answered yet; Details.RetryAfter says when to ask again
-	SlowDown            Kind = "slow_down" // asked too soon; the same, and longer from now on
-	Rejected            Kind = "rejected"  // the person said no
+	BadPhoneNumber      Kind = "bad_phone_number"  // not E.164, or none that messages are sent to
+	BadEmailAddress     Kind = "bad_email_address" // not one mailbox
+	ForeignAddress      Kind = "foreign_address"   // to enroll, and not known to be the subject's own
+	Pending             Kind = "pending"           // nobody has answered yet; Details.RetryAfter says when to ask again
+	SlowDown            Kind = "slow_down"         // asked too soon; the same, and longer from now on
+	Rejected            Kind = "rejected"          // the person said no
 	TooManyMessages     Kind = "too_many_messages"
 	TooManyFailures     Kind = "too_many_failures" // wrong ones; Details.RetryAfter says how long no other is looked at
 	TooManyAttempts     Kind = "too_many_attempts" // passwords, or associations that wait

@@ -40,7 +40,7 @@ func TestEnroll(t *testing.T) {
 			t.Errorf("%s", got.Body)
 		}
 		code := secret.New(made.Reply["oob_code"].(string))
-		if id, err := w.factor.Await(t.Context(), "tx", mfa.Proof{"oob_code": code}, 0); err != nil || id != made.Authenticators[0].ID {
+		if id, err := w.factor.Await(t.Context(), "tx", mfa.Proof{"oob_code": code}, 0); err != nil || id.Authenticator != made.Authenticators[0].ID {
 			t.Errorf("%q %v", id, err)
 		}
 		d, err := w.store.Device(t.Context(), twin.Group)

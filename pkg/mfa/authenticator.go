@@ -29,6 +29,11 @@ type Authenticator struct {
 	Name    string // as it may be shown: a masked number, the name of a phone
 	Group   string // twins carry the same: they are confirmed and deleted together
 
+	Address secret.Text // where codes are sent: a number (E.164), a mailbox
+	// Automatic is set for the address that the subject is known to have: it is there without
+	// having been enrolled, and counts for no enrollment (Auth0 MFA API, 4.2).
+	Automatic bool
+
 	Secret    secret.Text // the seed of one-time passwords
 	Algorithm string      // "SHA1"; together with Digits and Period as RFC 6238 has them
 	Digits    int
@@ -80,9 +85,10 @@ func (a Authenticator) Kind() string {
 }
 
 // Enrolled reports whether any of a subject's authenticators is an active factor.
-// Recovery codes alone are none: they come with a factor and stand in for it.
+// Recovery codes alone are none: they come with a factor and stand in for it. Nor is an
+// address that nobody enrolled.
 func Enrolled(all []Authenticator) bool {
-	return slices.ContainsFunc(all, func(a Authenticator) bool { return a.Active() && a.Type != RecoveryCode })
+	return slices.ContainsFunc(all, func(a Authenticator) bool { return a.Active() && a.Type != RecoveryCode && !a.Automatic })
 }
 
 // ErrChanged says that a subject's authenticators are not those any more that something
@@ -98,7 +104,8 @@ var ErrChanged = errors.New("the authenticators have changed meanwhile")
 // or client were stopped. What ends a credential and what it changes follow one another.
 type AuthenticatorStore interface {
 	// Authenticators returns what the subject has: active, disabled and pending, oldest
-	// first, without those that were deleted or whose pending time is over.
+	// first, without those that were deleted or whose pending time is over; and at last the
+	// verified address of the subject as an active one, unless it was enrolled too.
 	Authenticators(ctx context.Context, subject string, now time.Time) ([]Authenticator, error)
 	// Associate adds pending authenticators and the audit event, all or none, if the
 	// subject still has what was seen; else it fails with ErrChanged. Codes of an
@@ -119,5 +126,6 @@ type AuthenticatorStore interface {
 // Account is what enrolling asks about a subject.
 type Account struct {
 	Name     string // as an authenticator app shows it
-	Verified bool   // the subject has an e-mail address that is known to be its own
+	Verified bool   // Email is known to be the subject's own
+	Email    string // as it was registered; empty: none
 }

@@ -11,7 +11,7 @@ import (
 
 // candidates are what the subject of a transaction can prove with a factor of the type; with
 // a name, that one alone.
-func (v *Verifier) candidates(ctx context.Context, t Transaction, of AuthenticatorType, named *string) ([]Authenticator, error) {
+func (v *Verifier) candidates(ctx context.Context, t Transaction, of AuthenticatorType, named *Answered) ([]Authenticator, error) {
 	all, err := v.Authenticators.Authenticators(ctx, t.Login.Subject, v.now())
 	if err != nil {
 		return nil, fault.Because(fault.Unavailable, fmt.Errorf("verify: %w", err))
@@ -78,7 +78,7 @@ func try(ctx context.Context, f Factor, tried []Authenticator, p Proof) (Authent
 
 // await waits for an answer that is given elsewhere. It names the one authenticator that
 // the proof is about; nil: it may be any of its type.
-func (a Attempt) await(ctx context.Context, f Factor, handle string) (*string, error) {
+func (a Attempt) await(ctx context.Context, f Factor, handle string) (*Answered, error) {
 	awaited, ok := f.(Awaited)
 	if !ok {
 		return nil, nil //nolint:nilnil // any authenticator will do, which is no failure
@@ -88,11 +88,11 @@ func (a Attempt) await(ctx context.Context, f Factor, handle string) (*string, e
 }
 
 // only leaves the named one of candidates. A code that leads to none is of no use any more.
-func only(tried []Authenticator, named *string) ([]Authenticator, error) {
+func only(tried []Authenticator, named *Answered) ([]Authenticator, error) {
 	if named == nil {
 		return tried, nil
 	}
-	i := slices.IndexFunc(tried, func(a Authenticator) bool { return a.ID == *named })
+	i := slices.IndexFunc(tried, func(a Authenticator) bool { return a.ID == named.Authenticator })
 	if i < 0 {
 		return nil, fault.MalformedOOBCode
 	}

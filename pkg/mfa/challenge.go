@@ -22,6 +22,7 @@ type ChallengeRequest struct {
 	Binding       record.Binding
 	Address       string // where it came from; empty: where the login did
 	Agent         string // with what (User-Agent)
+	Locale        string // the languages of the person, as Accept-Language has them
 }
 
 // aliases are factor names that a client may send as challenge_type: one SDK compares
@@ -65,7 +66,7 @@ func (v *Verifier) Challenge(ctx context.Context, r ChallengeRequest) (map[strin
 	answer := map[string]any{"challenge_type": string(a.Type)}
 	f, _ := v.factor(a.Type)
 	if c, ok := f.(Challenger); ok {
-		members, err := c.Challenge(ctx, Asking{Transaction: t, Authenticator: a, Binding: r.Binding, Address: cmp.Or(r.Address, t.Login.Address), Agent: r.Agent})
+		members, err := c.Challenge(ctx, Asking{Transaction: t, Authenticator: a, Binding: r.Binding, Address: cmp.Or(r.Address, t.Login.Address), Agent: r.Agent, Locale: r.Locale})
 		if err != nil {
 			return nil, err
 		}

@@ -52,8 +52,9 @@ type Asking struct {
 	Transaction   Transaction
 	Authenticator Authenticator
 	Binding       record.Binding // the client's own; empty: whatever the gateway has
-	Address       string         // where it was asked from, and with what (User-Agent)
+	Address       string         // where it was asked from, with what (User-Agent), and by whom
 	Agent         string
+	Locale        string // the languages of the person, as Accept-Language has them
 }
 
 // MaxWait bounds how long a client may wait for an answer before it asks again.
@@ -63,10 +64,15 @@ const MaxWait = 30 * time.Second
 type Awaited interface {
 	Factor
 	// Await fails with fault.Pending or fault.SlowDown while the answer is out, and with
-	// fault.Rejected when it was no. Else it names the authenticator that the proof has to
-	// be held against, or none when what the proof is about is gone. It asks the state store
-	// once and nobody else; with wait, it may take so long for an answer to come.
-	Await(ctx context.Context, handle string, p Proof, wait time.Duration) (authenticator string, err error)
+	// fault.Rejected when it was no. It asks the state store once and nobody else; with wait,
+	// it may take so long for an answer to come.
+	Await(ctx context.Context, handle string, p Proof, wait time.Duration) (Answered, error)
+}
+
+// Answered is what a proof of an [Awaited] factor is about.
+type Answered struct {
+	Authenticator string // the one that the proof has to be held against; empty: what it is about is gone
+	Challenge     string // the id of the challenge that a code is sent for; empty: it is no code
 }
 
 // An Enroller is a Factor that a subject can enroll.
@@ -88,14 +94,23 @@ type Companion interface {
 // Enrolling is a request to enroll.
 type Enrolling struct {
 	Subject string
+	Client  string
 	Handle  string // what it is associated under, for a code that only this may confirm
 	Account Account
 	Channel string // the first oob_channels entry; empty for otp
 	Params  map[string]string
+	// OwnAddress is set when only what is known to be the subject's own may be enrolled:
+	// nothing but the password was proved.
+	OwnAddress bool
+	Address    string // where it was asked from
+	Locale     string // the languages of the person, as Accept-Language has them
 }
 
 // Enrollment is what enrolling made.
 type Enrollment struct {
 	Authenticators []Authenticator
 	Reply          map[string]any // members of the /mfa/associate answer
+	// Send tells the person, once what was made is stored; nil: nobody has to be told. If it
+	// fails, so does the association.
+	Send func(ctx context.Context) error
 }

@@ -24,8 +24,8 @@ func (v *Verifier) Confirm(ctx context.Context, c Credential, a Attempt) (Cleara
 	if a.Audience != "" && !slices.Contains(c.Audience, a.Audience) {
 		return Clearance{}, fault.Param(fault.BadRequest, "The access token was issued for another audience.")
 	}
-	named, err := a.await(ctx, factor, c.Handle)
-	if err != nil {
+	var err error
+	if a.named, err = a.await(ctx, factor, c.Handle); err != nil {
 		return Clearance{}, err
 	}
 	now := v.now()
@@ -40,7 +40,7 @@ func (v *Verifier) Confirm(ctx context.Context, c Credential, a Attempt) (Cleara
 	if len(tried) == 0 || a.Type == RecoveryCode || Enrolled(all) && !c.strong(all) {
 		return Clearance{}, fault.MalformedMFAToken
 	}
-	if tried, err = only(tried, named); err != nil {
+	if tried, err = only(tried, a.named); err != nil {
 		return Clearance{}, err
 	}
 	// The new authenticator was proved to be there, which is no authentication: the answer

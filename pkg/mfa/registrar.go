@@ -96,6 +96,7 @@ type Association struct {
 	Channels []string // oob_channels; the first one counts
 	Params   map[string]string
 	Address  string
+	Locale   string // the languages of the person, as Accept-Language has them
 }
 
 // Associate makes a pending authenticator and returns the members of the answer. With
@@ -113,7 +114,8 @@ func (r *Registrar) Associate(ctx context.Context, c Credential, a Association) 
 	if err != nil {
 		return nil, fault.Because(fault.Unavailable, fmt.Errorf("associate: %w", err))
 	}
-	e := Enrolling{Subject: c.Subject, Handle: c.Handle, Account: account, Channel: channel, Params: a.Params}
+	e := Enrolling{Subject: c.Subject, Client: c.Client, Handle: c.Handle, Account: account, Channel: channel, Params: a.Params,
+		OwnAddress: c.Transaction != nil, Address: a.Address, Locale: a.Locale}
 	for range pendingLimit + 1 { // after that many others the limit is reached
 		reply, err := r.associate(ctx, c, f, e, a.Address)
 		if !errors.Is(err, ErrChanged) {

@@ -246,7 +246,7 @@ func TestAssociateChannel(t *testing.T) {
 	answer, err := w.registrar.Associate(t.Context(), access, mfa.Association{
 		Wanted: []string{"oob"}, Channels: []string{"sms", "voice"}, Params: params,
 	})
-	want := mfa.Enrolling{Subject: mira, Handle: access.Handle, Account: mfa.Account{Name: "mira@example.com"}, Channel: "sms", Params: params}
+	want := mfa.Enrolling{Subject: mira, Client: web, Handle: access.Handle, Account: mfa.Account{Name: "mira@example.com"}, Channel: "sms", Params: params}
 	if err != nil || !reflect.DeepEqual(asked, want) || answer["oob_code"] != "x" || answer["recovery_codes"] == nil {
 		t.Errorf("asked for %+v, answer %v, %v", asked, answer, err)
 	}

@@ -114,7 +114,7 @@ type Attempt struct {
 	transaction string         // the id of what it would finish
 	factor      Factor         // set by [Verifier.Await], as what follows is
 	read        *handle.Handle // the mfa_token
-	named       *string        // the one authenticator that the proof is about; nil: any of its type
+	named       *Answered      // the one authenticator that the proof is about; nil: any of its type
 }
 
 // narrow is what is left of scopes.
@@ -273,6 +273,9 @@ func (v *Verifier) let(ctx context.Context, l Login, a Attempt, tried []Authenti
 		e.Authenticators = append(e.Authenticators, t.ID)
 	}
 	attempt := throttle.Attempt{Subject: l.Subject, Authenticators: e.Authenticators, Wrong: kind.Guess(), Event: e}
+	if a.named != nil {
+		attempt.Challenge = a.named.Challenge
+	}
 	if l.Origin != FromPassword {
 		attempt.Session = l.Session
 	}

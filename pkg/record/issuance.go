@@ -64,6 +64,18 @@ type Approval struct {
 // Spent implements Consumption.
 func (Approval) Spent() fault.Kind { return fault.Rejected }
 
+// BindingCode uses up an out-of-band challenge whose code came back, together with the
+// authenticator's success: if it is the authenticator's latest, and too many wrong codes
+// did not end it. What its message took from budgets of unanswered ones is given back.
+type BindingCode struct {
+	Authenticator string
+	Challenge     string // its id
+	ExpiresAt     time.Time
+}
+
+// Spent implements Consumption.
+func (BindingCode) Spent() fault.Kind { return fault.WrongBindingCode }
+
 // InHand lets tokens be issued only while the access token that was sent for them is not
 // revoked. Nothing is used up.
 type InHand struct{ Access string }

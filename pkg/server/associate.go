@@ -31,6 +31,7 @@ func (s *Server) associate(w http.ResponseWriter, r *http.Request) error {
 		Channels: channels,
 		Params:   map[string]string{"phone_number": r.PostForm.Get("phone_number"), "email": r.PostForm.Get("email")},
 		Address:  s.address(r),
+		Locale:   r.Header.Get("Accept-Language"),
 	})
 	if err != nil {
 		return err

@@ -41,7 +41,7 @@ func (s *Server) challenge(w http.ResponseWriter, r *http.Request) error {
 		Client:        client.ID,
 		Allowed:       allowed,
 		Authenticator: r.PostForm.Get("authenticator_id"),
-		Binding:       client.Binding, Address: address, Agent: r.UserAgent(),
+		Binding:       client.Binding, Address: address, Agent: r.UserAgent(), Locale: r.Header.Get("Accept-Language"),
 	})
 	if err != nil {
 		return err

@@ -18,11 +18,11 @@ const (
 	addressEvery = 36 * time.Second
 )
 
-// A Bucket holds wrong passwords, and leaks. It is as full as FullUntil, in the store, is
-// ahead of the clock.
+// A Bucket holds what was done, and leaks: wrong passwords, messages that were sent. It is
+// as full as FullUntil, in the store, is ahead of the clock.
 type Bucket struct {
-	Name  string        // a hash: who tried to log in from where is not kept in the clear
-	Size  int           // wrong passwords that it holds
+	Name  string        // a hash: who did what from where is not kept in the clear
+	Size  int           // how many it holds
 	Every time.Duration // in which one leaks out
 }
 

@@ -81,6 +81,9 @@ type Attempt struct {
 	Subject        string
 	Authenticators []string // those that the proof was held against
 	Wrong          bool     // it counts
+	// Challenge is the id of the one that the proof answers with a code; empty: it is no such
+	// proof.
+	Challenge string
 	// Session is the one in hand, which is refreshed, stepped up or confirms a new
 	// authenticator; empty for a login. Who has a token of somebody's has not proved a
 	// password: as many wrong ones as are free end all of these for the session, and make
@@ -91,9 +94,11 @@ type Attempt struct {
 
 // Limiter lets attempts through.
 type Limiter interface {
-	// Attempt counts a wrong attempt to the user and to each authenticator, with its event
-	// and in a transaction of its own, and disables those that reached the limit. A right
-	// one counts nothing. During a wait neither counts: both are recorded and fail alike,
+	// Attempt counts a wrong attempt to the user, to each authenticator and to its challenge,
+	// with its event and in a transaction of its own, and disables those that reached the
+	// limit. A right one counts nothing. One for a challenge that is not its authenticator's
+	// latest, or had too many wrong ones, is wrong whatever it was, and fails with
+	// fault.WrongBindingCode. During a wait neither counts: both are recorded and fail alike,
 	// with fault.TooManyFailures and the time that is left, or with fault.MalformedMFAToken
 	// when it is the session that has no attempts left. Of any number of concurrent attempts
 	// each sees those before it.

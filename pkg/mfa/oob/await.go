@@ -13,29 +13,30 @@ import (
 )
 
 // Await implements mfa.Awaited. A poll is one step of the store.
-func (f *Factor) Await(ctx context.Context, handle string, p mfa.Proof, wait time.Duration) (string, error) {
+func (f *Factor) Await(ctx context.Context, handle string, p mfa.Proof, wait time.Duration) (mfa.Answered, error) {
 	code, err := f.codes.Read(p["oob_code"])
 	switch {
 	case err != nil:
-		return "", fault.MalformedOOBCode
+		return mfa.Answered{}, fault.MalformedOOBCode
 	case !f.o.Now().Before(code.ExpiresAt.Add(Window)):
-		return "", fault.OOBCodeExpired
+		return mfa.Answered{}, fault.OOBCodeExpired
 	case !code.For(handle):
-		return "", fault.ForeignOOBCode
+		return mfa.Answered{}, fault.ForeignOOBCode
 	}
 	poll := Poll{ID: code.ID, Bare: p["binding_code"].Empty()}
 	if wait <= 0 {
-		return settle(f.o.Store.Poll(ctx, poll))
+		polled, err := f.o.Store.Poll(ctx, poll)
+		return poll.settle(polled, err)
 	}
 	return f.wait(ctx, poll, min(wait, mfa.MaxWait))
 }
 
 // wait polls, and while the answer is out waits to be woken to look again. It joins before
 // it looks, so that no answer comes in between.
-func (f *Factor) wait(ctx context.Context, poll Poll, wait time.Duration) (string, error) {
+func (f *Factor) wait(ctx context.Context, poll Poll, wait time.Duration) (mfa.Answered, error) {
 	name := make([]byte, 8)
 	if _, err := io.ReadFull(f.o.Random, name); err != nil {
-		return "", fmt.Errorf("wait for an answer: %w", err)
+		return mfa.Answered{}, fmt.Errorf("wait for an answer: %w", err)
 	}
 	poll.Waiter = hex.EncodeToString(name)
 	over := time.NewTimer(wait)
@@ -43,9 +44,9 @@ func (f *Factor) wait(ctx context.Context, poll Poll, wait time.Duration) (strin
 	var polled Polled
 	var began time.Time
 	var err error
-	again := func() (string, error) { // nobody knows more than at the last look
+	again := func() (mfa.Answered, error) { // nobody knows more than at the last look
 		polled.Wait -= f.o.Now().Sub(began)
-		return settle(polled, nil)
+		return poll.settle(polled, nil)
 	}
 	for {
 		woken := f.o.Waiters.join(poll.ID)
@@ -55,7 +56,7 @@ func (f *Factor) wait(ctx context.Context, poll Poll, wait time.Duration) (strin
 		began = f.o.Now()
 		if polled, err = f.look(ctx, poll); woken == nil || err != nil || polled.TooSoon || polled.State != Pending || !polled.Waiting {
 			f.o.Waiters.leave(poll.ID, woken)
-			return settle(polled, err)
+			return poll.settle(polled, err)
 		}
 		poll.Woken = true
 		select {
@@ -65,7 +66,7 @@ func (f *Factor) wait(ctx context.Context, poll Poll, wait time.Duration) (strin
 			return again()
 		case <-ctx.Done():
 			f.o.Waiters.leave(poll.ID, woken)
-			return "", fault.Because(fault.Unavailable, fmt.Errorf("wait for an answer: %w", ctx.Err()))
+			return mfa.Answered{}, fault.Because(fault.Unavailable, fmt.Errorf("wait for an answer: %w", ctx.Err()))
 		}
 	}
 }
@@ -85,27 +86,27 @@ func (f *Factor) look(ctx context.Context, poll Poll) (Polled, error) {
 
 // settle is what a poll comes to. What was lost or has been replaced names no
 // authenticator.
-func settle(p Polled, err error) (string, error) {
+func (p Poll) settle(found Polled, err error) (mfa.Answered, error) {
 	switch {
 	case errors.Is(err, fault.NotFound):
-		return "", nil
+		return mfa.Answered{}, nil
 	case err != nil:
-		return "", fault.Because(fault.Unavailable, fmt.Errorf("poll: %w", err))
-	case !p.Answered:
-		return p.Authenticator, nil
-	case p.TooSoon:
-		return "", &fault.Details{Kind: fault.SlowDown, RetryAfter: p.Wait}
+		return mfa.Answered{}, fault.Because(fault.Unavailable, fmt.Errorf("poll: %w", err))
+	case !found.Answered: // whether it was replaced SQL knows better
+		return mfa.Answered{Authenticator: found.Authenticator, Challenge: p.ID}, nil
+	case found.TooSoon:
+		return mfa.Answered{}, &fault.Details{Kind: fault.SlowDown, RetryAfter: found.Wait}
 	}
-	switch p.State {
+	switch found.State {
 	case Pending:
-		return "", &fault.Details{Kind: fault.Pending, RetryAfter: max(p.Wait, time.Second)}
+		return mfa.Answered{}, &fault.Details{Kind: fault.Pending, RetryAfter: max(found.Wait, time.Second)}
 	case Approved:
-		return p.Authenticator, nil
+		return mfa.Answered{Authenticator: found.Authenticator}, nil
 	case Denied:
-		return "", fault.Rejected
+		return mfa.Answered{}, fault.Rejected
 	case Expired:
-		return "", fault.OOBCodeExpired
+		return mfa.Answered{}, fault.OOBCodeExpired
 	default:
-		return "", nil
+		return mfa.Answered{}, nil
 	}
 }

@@ -79,8 +79,8 @@ type answered struct {
 func (n *node) await(ctx context.Context, p mfa.Proof, wait time.Duration) <-chan answered {
 	got, began := make(chan answered, 1), time.Now()
 	go func() {
-		authenticator, err := n.factor.Await(ctx, transaction, p, wait)
-		got <- answered{authenticator, err, time.Since(began)}
+		named, err := n.factor.Await(ctx, transaction, p, wait)
+		got <- answered{named.Authenticator, err, time.Since(began)}
 	}()
 	return got
 }

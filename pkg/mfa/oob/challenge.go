@@ -16,7 +16,8 @@ type Challenge struct {
 	Authenticator string         `json:"authenticator"`
 	Channel       string         `json:"channel"` // "auth0"
 	Binding       record.Binding `json:"binding"`
-	Code          string         `json:"code,omitempty"` // the digits, sealed; empty if there are none
+	Code          string         `json:"code,omitempty"` // the digits, sealed, where the device shows them
+	Hash          string         `json:"hash,omitempty"` // a keyed hash of them, where nothing has to
 	// Answered is set when the device itself answers, and the client has to poll; else
 	// whoever has the code is who was asked.
 	Answered  bool      `json:"answered"`
@@ -27,7 +28,8 @@ type Challenge struct {
 	Subject  string   `json:"subject"`
 	Client   string   `json:"client"`
 	Address  string   `json:"address,omitempty"`
-	Agent    string   `json:"agent,omitempty"` // User-Agent
+	Agent    string   `json:"agent,omitempty"`  // User-Agent
+	Locale   string   `json:"locale,omitempty"` // Accept-Language
 	Audience []string `json:"audience,omitempty"`
 	Scopes   []string `json:"scopes,omitempty"`
 }

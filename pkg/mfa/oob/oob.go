@@ -6,7 +6,6 @@ package oob
 import (
 	"context"
 	"crypto/rand"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
@@ -31,9 +30,9 @@ type Channel interface {
 	// Methods are the amr values of a login that was finished here (RFC 8176).
 	Methods() []string
 	// Enroll makes pending authenticators, the channel's own first, and further members of
-	// the answer. The challenge, which has no Authenticator yet, is answered when the device
-	// is there.
-	Enroll(ctx context.Context, c Challenge, r mfa.Enrolling) (mfa.Enrollment, error)
+	// the answer, and says whether the device answers the challenge by itself, or is sent a
+	// code.
+	Enroll(ctx context.Context, c *Challenge, r mfa.Enrolling) (mfa.Enrollment, error)
 	Messenger
 }
 
@@ -42,7 +41,7 @@ type Messenger interface {
 	// Admit decides whether the device may be asked now. It may choose another binding, and
 	// says whether the device answers by itself. It returns the id of the challenge that this
 	// one replaces, if there is one.
-	Admit(ctx context.Context, c *Challenge) (replaced string, err error)
+	Admit(ctx context.Context, c *Challenge, a mfa.Authenticator) (replaced string, err error)
 	// Send asks. The code is empty if there is none.
 	Send(ctx context.Context, c Challenge, a mfa.Authenticator, code secret.Text) error
 }
@@ -102,6 +101,12 @@ func (f *Factor) channel(name string) (Channel, error) {
 	return f.o.Channels[i], nil
 }
 
+// Serves implements mfa.Selective.
+func (f *Factor) Serves(a mfa.Authenticator) bool {
+	_, err := f.channel(a.Channel)
+	return err == nil
+}
+
 // Enroll implements mfa.Enroller. The answer stands in for that of a challenge (Auth0 MFA
 // API, 4.4).
 func (f *Factor) Enroll(ctx context.Context, r mfa.Enrolling) (mfa.Enrollment, error) {
@@ -109,21 +114,35 @@ func (f *Factor) Enroll(ctx context.Context, r mfa.Enrolling) (mfa.Enrollment, e
 	if err != nil {
 		return mfa.Enrollment{}, err
 	}
-	c := Challenge{Handle: r.Handle, Channel: r.Channel, Binding: record.BindingPlain, Answered: true, Subject: r.Subject}
+	c := Challenge{Handle: r.Handle, Channel: r.Channel, Subject: r.Subject, Client: r.Client, Address: r.Address, Locale: r.Locale}
 	code, err := f.begin(&c)
 	if err != nil {
 		return mfa.Enrollment{}, err
 	}
-	made, err := channel.Enroll(ctx, c, r)
+	made, err := channel.Enroll(ctx, &c, r)
 	if err != nil {
 		return mfa.Enrollment{}, err
 	}
-	c.Authenticator = made.Authenticators[0].ID
+	a := made.Authenticators[0]
+	a.Subject = r.Subject
+	c.Authenticator = a.ID
+	digits, err := f.digits(&c)
+	if err != nil {
+		return mfa.Enrollment{}, err
+	}
 	if err := f.o.Store.CreateChallenge(ctx, c); err != nil {
 		return mfa.Enrollment{}, fault.Because(fault.Unavailable, fmt.Errorf("enroll: %w", err))
 	}
+	if !c.Answered {
+		made.Send = func(ctx context.Context) error {
+			if _, err := channel.Admit(ctx, &c, a); err != nil {
+				return err
+			}
+			return channel.Send(ctx, c, a, digits)
+		}
+	}
 	reply := map[string]any{"authenticator_type": string(mfa.OOB), "oob_channel": r.Channel, "id": c.Authenticator}
-	maps.Copy(reply, f.members(c, code))
+	maps.Copy(reply, f.members(c, code, digits))
 	maps.Copy(reply, made.Reply)
 	made.Reply = reply
 	return made, nil
@@ -139,10 +158,17 @@ func (f *Factor) begin(c *Challenge) (secret.Text, error) {
 }
 
 // members are those that the answers to a challenge and to an association share (Q7).
-func (f *Factor) members(c Challenge, code secret.Text) map[string]any {
+func (f *Factor) members(c Challenge, code, digits secret.Text) map[string]any {
 	m := map[string]any{"oob_code": code.Reveal(), "expires_in": int(f.o.Lifetime.Seconds())}
 	if c.Answered {
 		m["interval"] = int(Interval.Seconds())
+	}
+	switch c.Binding {
+	case record.BindingPlain:
+	case record.BindingToPage:
+		m["binding_method"] = "prompt"
+	case record.BindingToPhone:
+		m["binding_method"], m["binding_code"] = "display", digits.Reveal()
 	}
 	return m
 }
@@ -157,13 +183,13 @@ func (f *Factor) Challenge(ctx context.Context, a mfa.Asking) (map[string]any, e
 	l := a.Transaction.Login
 	c := Challenge{
 		Handle: a.Transaction.ID, Authenticator: a.Authenticator.ID, Channel: a.Authenticator.Channel, Binding: a.Binding,
-		Subject: l.Subject, Client: l.Client, Address: a.Address, Agent: a.Agent, Audience: l.Audience, Scopes: l.Scopes,
+		Subject: l.Subject, Client: l.Client, Address: a.Address, Agent: a.Agent, Locale: a.Locale, Audience: l.Audience, Scopes: l.Scopes,
 	}
 	code, err := f.begin(&c)
 	if err != nil {
 		return nil, err
 	}
-	replaced, err := channel.Admit(ctx, &c)
+	replaced, err := channel.Admit(ctx, &c, a.Authenticator)
 	if err != nil {
 		return nil, err
 	}
@@ -181,15 +207,7 @@ func (f *Factor) Challenge(ctx context.Context, a mfa.Asking) (map[string]any, e
 	if err := channel.Send(ctx, c, a.Authenticator, digits); err != nil {
 		return nil, fault.Because(fault.Unavailable, fmt.Errorf("challenge: %w", err))
 	}
-	answer := f.members(c, code)
-	switch c.Binding {
-	case record.BindingPlain:
-	case record.BindingToPage:
-		answer["binding_method"] = "prompt"
-	case record.BindingToPhone:
-		answer["binding_method"], answer["binding_code"] = "display", digits.Reveal()
-	}
-	return answer, nil
+	return f.members(c, code, digits), nil
 }
 
 // codeDigits is how long a code is that a person carries over (N-OB-3).
@@ -197,7 +215,8 @@ const codeDigits = 6
 
 var codes = big.NewInt(1_000_000)
 
-// digits makes the code of a challenge whose binding has one, and seals it there.
+// digits makes the code of a challenge whose binding has one. What a device shows is sealed
+// there; of what is sent a keyed hash stays.
 func (f *Factor) digits(c *Challenge) (secret.Text, error) {
 	if c.Binding == record.BindingPlain {
 		return secret.Text{}, nil
@@ -207,8 +226,18 @@ func (f *Factor) digits(c *Challenge) (secret.Text, error) {
 		return secret.Text{}, fmt.Errorf("make a code: %w", err)
 	}
 	code := secret.New(fmt.Sprintf("%0*d", codeDigits, n.Int64()))
-	c.Code, err = f.o.Ring.Seal(codePurpose, c.ID, code)
+	if c.Answered {
+		c.Code, err = f.o.Ring.Seal(codePurpose, c.ID, code)
+	} else {
+		c.Hash, err = f.o.Ring.MAC(codePurpose, c.hashed(code)...)
+	}
 	return code, err
+}
+
+// hashed is what a code is hashed with: it is worth nothing for another login, user or
+// client (standards, 5.3).
+func (c Challenge) hashed(code secret.Text) []string {
+	return []string{c.ID, c.Handle, c.Subject, c.Client, c.Authenticator, code.Reveal()}
 }
 
 // codePurpose is what codes are sealed for.
@@ -241,7 +270,7 @@ func (f *Factor) Verify(ctx context.Context, a mfa.Authenticator, p mfa.Proof) (
 	if err != nil {
 		return mfa.Verified{}, err
 	}
-	if _, err := settle(Polled{State: state, Answered: true, Authenticator: c.Authenticator}, nil); c.Answered && err != nil {
+	if err := f.answered(c, state); err != nil {
 		return mfa.Verified{}, err
 	}
 	if c.Binding == record.BindingToPage {
@@ -249,10 +278,29 @@ func (f *Factor) Verify(ctx context.Context, a mfa.Authenticator, p mfa.Proof) (
 			return mfa.Verified{}, err
 		}
 	}
-	return mfa.Verified{
-		Methods:  channel.Methods(),
-		Consumes: []record.Consumption{record.Approval{Authenticator: a.ID, Challenge: c.ID, ExpiresAt: c.ExpiresAt.Add(Window)}},
-	}, nil
+	return mfa.Verified{Methods: channel.Methods(), Consumes: []record.Consumption{c.consumption()}}, nil
+}
+
+// answered reports why a challenge cannot be redeemed now, whatever its code. An approval
+// can for a [Window] at least; a code was never good for longer than it was said to be.
+func (f *Factor) answered(c Challenge, state State) error {
+	if c.Answered {
+		_, err := Poll{ID: c.ID}.settle(Polled{State: state, Answered: true, Authenticator: c.Authenticator}, nil)
+		return err
+	}
+	if !f.o.Now().Before(c.ExpiresAt) {
+		return fault.OOBCodeExpired
+	}
+	return nil
+}
+
+// consumption is what the challenge comes to.
+func (c Challenge) consumption() record.Consumption {
+	until := c.ExpiresAt.Add(Window)
+	if c.Answered {
+		return record.Approval{Authenticator: c.Authenticator, Challenge: c.ID, ExpiresAt: until}
+	}
+	return record.BindingCode{Authenticator: c.Authenticator, Challenge: c.ID, ExpiresAt: until}
 }
 
 // bound compares the code that the client sent with that of the challenge.
@@ -263,11 +311,20 @@ func (f *Factor) bound(c Challenge, sent secret.Text) error {
 		}
 		return fault.Param(fault.MissingParameter, "binding_code")
 	}
+	if !c.Answered {
+		if !f.o.Ring.Holds(c.Hash) {
+			return fmt.Errorf("compare a code: no key of the ring made its hash: %w", fault.Unavailable)
+		}
+		if !f.o.Ring.CheckMAC(c.Hash, codePurpose, c.hashed(sent)...) {
+			return fault.WrongBindingCode
+		}
+		return nil
+	}
 	code, err := c.OpenCode(f.o.Ring)
 	if err != nil {
 		return err
 	}
-	if subtle.ConstantTimeCompare([]byte(code.Reveal()), []byte(sent.Reveal())) != 1 {
+	if !code.Equal(sent) {
 		return fault.WrongBindingCode
 	}
 	return nil

@@ -32,14 +32,15 @@ func (*lamp) Name() string      { return "auth0" }
 func (*lamp) Kind() string      { return "push-notification" }
 func (*lamp) Methods() []string { return []string{"swk"} }
 
-func (*lamp) Enroll(context.Context, oob.Challenge, mfa.Enrolling) (mfa.Enrollment, error) {
+func (*lamp) Enroll(_ context.Context, c *oob.Challenge, _ mfa.Enrolling) (mfa.Enrollment, error) {
+	c.Answered, c.Binding = true, record.BindingPlain
 	return mfa.Enrollment{
 		Authenticators: []mfa.Authenticator{{ID: "push|dev_1", Type: mfa.OOB, Channel: "auth0"}},
 		Reply:          map[string]any{"barcode_uri": "otpauth://x"},
 	}, nil
 }
 
-func (l *lamp) Admit(_ context.Context, c *oob.Challenge) (string, error) {
+func (l *lamp) Admit(_ context.Context, c *oob.Challenge, _ mfa.Authenticator) (string, error) {
 	c.Answered, c.Binding = true, l.binding
 	return l.replaces, l.refuse
 }
@@ -99,7 +100,8 @@ func (b *bench) decide(t testing.TB, s oob.State) {
 // poll awaits without waiting.
 func (b *bench) poll(t testing.TB, transaction string, p mfa.Proof) (string, error) {
 	t.Helper()
-	return b.Await(t.Context(), transaction, p, 0)
+	answered, err := b.Await(t.Context(), transaction, p, 0)
+	return answered.Authenticator, err
 }
 
 // Q7: interval and expires_in are there; O-86-3: what a poll finds too soon it does not say.

@@ -15,6 +15,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/mfa/oob"
 	"github.com/sallyport/sallyport/pkg/mfa/otp"
+	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
 )
 
@@ -26,9 +27,11 @@ const (
 	ticketLength  = 32 // 190 bits
 )
 
-// Enroll implements oob.Channel. The phone's app reads the ticket out of the code; any
-// other authenticator app reads the seed and becomes the twin alone.
-func (ch *Channel) Enroll(ctx context.Context, c oob.Challenge, r mfa.Enrolling) (mfa.Enrollment, error) {
+// Enroll implements oob.Channel. The challenge is answered when the phone is there. Its app
+// reads the ticket out of the code; any other authenticator app reads the seed and becomes
+// the twin alone.
+func (ch *Channel) Enroll(ctx context.Context, c *oob.Challenge, r mfa.Enrolling) (mfa.Enrollment, error) {
+	c.Answered, c.Binding = true, record.BindingPlain
 	id, err := handle.NewID("push", ch.o.Random)
 	if err != nil {
 		return mfa.Enrollment{}, err

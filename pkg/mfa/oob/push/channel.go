@@ -32,19 +32,13 @@ type Accounts interface {
 	Account(ctx context.Context, subject string) (mfa.Account, error)
 }
 
-// Clients knows what a client is called.
-type Clients interface {
-	// Client fails with fault.NotFound.
-	Client(ctx context.Context, id string) (record.Client, error)
-}
-
 // Stores are where the channel keeps what it knows; all are needed.
 type Stores struct {
 	Devices  oob.DeviceStore
 	Tickets  oob.TicketStore
 	Pushes   oob.Asks
 	Accounts Accounts
-	Clients  Clients
+	Clients  oob.Clients
 }
 
 // Options are what the channel works with; all are needed.
@@ -90,7 +84,7 @@ func TwinOf(device string) string { return "totp|" + device }
 
 // Admit implements oob.Messenger. Whoever was denied, or not answered, too often, gets a
 // push that a tap alone does not answer (section 14.3).
-func (ch *Channel) Admit(ctx context.Context, c *oob.Challenge) (string, error) {
+func (ch *Channel) Admit(ctx context.Context, c *oob.Challenge, _ mfa.Authenticator) (string, error) {
 	c.Answered = true
 	c.Binding = cmp.Or(c.Binding, ch.o.Binding)
 	admitted, err := ch.o.Pushes.Admit(ctx, oob.Ask{Challenge: *c, Event: audit.Event{
