@@ -252,7 +252,7 @@ func TestRulesBite(t *testing.T) {
 		want  string // "" where nothing is wrong
 	}{
 		{"layers", files(t, "pkg/mfa/a.go", `import "`+module+`/grants"`), "only rows below are allowed"},
-		{"layers", files(t, "pkg/oauth/a.go", `import "`+module+`/grants"`), "(row 6) imports grants (row 6)"},
+		{"layers", files(t, "pkg/oauth/a.go", `import "`+module+`/grants"`), "(row 7) imports grants (row 7)"},
 		{"layers", files(t, "grants/a.go", `import "`+module+`/pkg/mfa"`), ""},
 		{"layers", files(t, "pkg/mfa/a_test.go", `import "`+module+`/storage/memory"`), ""},
 		{"layers", files(t, "pkg/elsewhere/a.go", ``), "has no row"},

@@ -19,6 +19,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/metrics"
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/mfa/enrollment"
 	"github.com/sallyport/sallyport/pkg/mfa/oob"
 	"github.com/sallyport/sallyport/pkg/mfa/oob/push"
 	"github.com/sallyport/sallyport/pkg/oauth"
@@ -217,7 +218,7 @@ func (g *Gateway) compose(users identity.Verifier) *server.Server {
 		URL: url, Proxies: c.Server.TrustedProxies,
 		Provider: oauth.NewProvider(clients, append(firstGrants(c, options), grants.NewMFA(options),
 			grants.NewRefresh(options, sql), grants.NewStepUp(options, issuer.InHand, c.Lifetimes.RefreshToken), grants.NewClientCredentials(options, issuer))...),
-		Clients: clients, Verifier: verifier, Registrar: mfa.NewRegistrar(domain),
+		Clients: clients, Verifier: verifier, Registrar: enrollment.NewRegistrar(domain),
 		Issuer: issuer, Users: sql, Origins: origins(c, sql), JWKS: g.signer.JWKS, Kinds: c.Errors.MFARequirements,
 		Requests: server.Requests{JSON: c.Requests.JSON, Tolerant: c.Requests.Tolerant}, Errors: grants.Errors{Statuses: grants.Statuses(c.Errors.Status), Throttled: c.Errors.Throttled, Rejected: c.Errors.Rejected},
 		Faces: g.faces(), Observer: g.observer, Log: g.Log, Now: g.Now, Random: g.Random,

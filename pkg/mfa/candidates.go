@@ -16,7 +16,7 @@ func (v *Verifier) candidates(ctx context.Context, t Transaction, of Authenticat
 	if err != nil {
 		return nil, fault.Because(fault.Unavailable, fmt.Errorf("verify: %w", err))
 	}
-	if t.reset(all) {
+	if t.Reset(all) {
 		return nil, fault.MalformedMFAToken
 	}
 	tried, err := candidates(all, t.ID, of, v.now())

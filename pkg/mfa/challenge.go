@@ -32,9 +32,19 @@ var aliases = map[string]AuthenticatorType{
 	"oob": OOB, "phone": OOB, "sms": OOB, "voice": OOB, "email": OOB, "push": OOB, "push-notification": OOB,
 }
 
-// preference is the order in which the verifier chooses when the client does not: the
-// one that asks least of the user first, e-mail last.
-var preference = []string{"auth0", "sms", "voice", "", "email"}
+// preference is the order of channels in which the verifier chooses when the client does
+// not: the one that asks least of the user first, e-mail last, behind any that is not here.
+var preference = []string{"auth0", "sms", "voice", "", "*", "email"}
+
+func preferred(a, b Authenticator) int {
+	rank := func(channel string) int {
+		if i := slices.Index(preference, channel); i >= 0 {
+			return i
+		}
+		return slices.Index(preference, "*")
+	}
+	return cmp.Compare(rank(a.Channel), rank(b.Channel))
+}
 
 // Challenge begins to ask for the second factor and returns the members of the answer.
 func (v *Verifier) Challenge(ctx context.Context, r ChallengeRequest) (map[string]any, error) {
@@ -53,7 +63,7 @@ func (v *Verifier) Challenge(ctx context.Context, r ChallengeRequest) (map[strin
 	if err != nil {
 		return nil, fault.Because(fault.Unavailable, fmt.Errorf("challenge: %w", err))
 	}
-	if t.reset(all) {
+	if t.Reset(all) {
 		return nil, fault.MalformedMFAToken
 	}
 	if !Enrolled(all) {
@@ -64,7 +74,7 @@ func (v *Verifier) Challenge(ctx context.Context, r ChallengeRequest) (map[strin
 		return nil, err
 	}
 	answer := map[string]any{"challenge_type": string(a.Type)}
-	f, _ := v.factor(a.Type)
+	f, _ := v.Factor(a.Type)
 	if c, ok := f.(Challenger); ok {
 		members, err := c.Challenge(ctx, Asking{Transaction: t, Authenticator: a, Binding: r.Binding, Address: cmp.Or(r.Address, t.Login.Address), Agent: r.Agent, Locale: r.Locale})
 		if err != nil {
@@ -94,9 +104,7 @@ func choose(all []Authenticator, r ChallengeRequest) (Authenticator, error) {
 	case len(fit) == 0:
 		return Authenticator{}, &fault.Details{Kind: fault.UnsupportedType, Param: supported(all)}
 	}
-	return slices.MinFunc(fit, func(a, b Authenticator) int {
-		return cmp.Compare(slices.Index(preference, a.Channel), slices.Index(preference, b.Channel))
-	}), nil
+	return slices.MinFunc(fit, preferred), nil
 }
 
 func wanted(t AuthenticatorType, names []string) bool {

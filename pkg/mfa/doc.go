@@ -3,6 +3,6 @@
 //
 // It knows no transport, no database and no OAuth library. [Verifier] judges logins:
 // its Begin is the one gate that every login passes, and only it and Verify make a
-// [Clearance], without which no token is issued. [Registrar] keeps a subject's
-// authenticators. A factor is a package below this one.
+// [Clearance], without which no token is issued. How authenticators are added and removed
+// is a package below this one, as each factor is.
 package mfa

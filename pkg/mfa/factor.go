@@ -26,6 +26,13 @@ type Structured interface {
 	Objects() []string
 }
 
+// A Selective factor verifies some authenticators of its type only.
+type Selective interface {
+	Factor
+	// Serves reports whether it can verify the authenticator: whether its channel is there.
+	Serves(a Authenticator) bool
+}
+
 // Proof is what the client sends to prove an authenticator, by parameter name; the
 // mfa_token that it came with is among them. A parameter that a factor declares as an
 // object arrives as raw JSON.

@@ -2,11 +2,9 @@ package mfa
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
-	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/record"
 )
@@ -17,7 +15,7 @@ func (v *Verifier) Confirm(ctx context.Context, c Credential, a Attempt) (Cleara
 	if c.Client != a.Client {
 		return Clearance{}, fault.ForeignMFAToken
 	}
-	factor, ok := v.factor(a.Type)
+	factor, ok := v.Factor(a.Type)
 	if !ok {
 		return Clearance{}, fault.UnknownFactor
 	}
@@ -37,7 +35,7 @@ func (v *Verifier) Confirm(ctx context.Context, c Credential, a Attempt) (Cleara
 		return Clearance{}, fault.Because(fault.Unavailable, fmt.Errorf("confirm: %w", err))
 	}
 	tried := slices.DeleteFunc(slices.Clone(all), func(x Authenticator) bool { return x.Type != a.Type || !x.Pending(c.Handle, now) })
-	if len(tried) == 0 || a.Type == RecoveryCode || Enrolled(all) && !c.strong(all) {
+	if len(tried) == 0 || a.Type == RecoveryCode || Enrolled(all) && !c.Strong(all) {
 		return Clearance{}, fault.MalformedMFAToken
 	}
 	if tried, err = only(tried, a.named); err != nil {
@@ -55,75 +53,4 @@ func (v *Verifier) Confirm(ctx context.Context, c Credential, a Attempt) (Cleara
 	confirmation := record.Confirmation{Authenticator: proved.ID, Handle: c.Handle, First: !Enrolled(all)}
 	return Clearance{login: l, valid: true, reply: verified.Reply,
 		consumes: append([]record.Consumption{confirmation}, verified.Consumes...)}, nil
-}
-
-// Remove deletes one of the subject's authenticators, with its twins; with the last
-// factor go the recovery codes, which stand in for it and go no other way. Whoever has
-// proved no factor removes only what waits under the same token.
-func (r *Registrar) Remove(ctx context.Context, c Credential, id, address string) error {
-	for range pendingLimit {
-		err := r.remove(ctx, c, id, address)
-		if !errors.Is(err, ErrChanged) {
-			e := c.event(audit.Removed, address)
-			e.Grant, e.Authenticators = "DELETE", []string{id}
-			return r.recorded(ctx, e, err)
-		}
-	}
-	return fault.Because(fault.Unavailable, errors.New("remove an authenticator: it changes all the time"))
-}
-
-func (r *Registrar) remove(ctx context.Context, c Credential, id, address string) error {
-	all, err := r.List(ctx, c)
-	if err != nil {
-		return err
-	}
-	gone := leaving(all, id)
-	if len(gone) == 0 {
-		return fault.NoAuthenticator
-	}
-	own := func(a Authenticator) bool {
-		return a.ID == id && a.Pending(c.Handle, r.now()) && a.Type != RecoveryCode
-	}
-	if !c.strong(all) && !slices.ContainsFunc(all, own) {
-		return fault.NotRemovable // the password alone takes nothing away (R6)
-	}
-	left := slices.DeleteFunc(slices.Clone(all), func(a Authenticator) bool { return slices.Contains(gone, a.ID) })
-	if slices.ContainsFunc(all, func(a Authenticator) bool { return a.ID == id && a.Type == RecoveryCode }) {
-		return fault.NotRemovable
-	}
-	if Enrolled(all) && !Enrolled(left) {
-		gone = append(gone, standIns(left)...)
-	}
-	e := c.event(audit.Removed, address)
-	e.At, e.Success, e.Grant, e.Authenticators = r.now(), true, "DELETE", gone
-	if err := r.Authenticators.Remove(ctx, c, all, gone, e); err != nil {
-		return fault.Because(fault.Unavailable, fmt.Errorf("remove an authenticator: %w", err))
-	}
-	return nil
-}
-
-// standIns names the active recovery codes.
-func standIns(all []Authenticator) []string {
-	var ids []string
-	for _, a := range all {
-		if a.Type == RecoveryCode && a.Active() {
-			ids = append(ids, a.ID)
-		}
-	}
-	return ids
-}
-
-// leaving names an authenticator and its twins.
-func leaving(all []Authenticator, id string) []string {
-	i := slices.IndexFunc(all, func(a Authenticator) bool { return a.ID == id })
-	if i < 0 {
-		return nil
-	}
-	gone := []string{id}
-	for _, a := range all {
-		if a.ID != id && a.Group != "" && a.Group == all[i].Group {
-			gone = append(gone, a.ID)
-		}
-	}
-	return gone
 }

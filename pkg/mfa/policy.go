@@ -39,7 +39,7 @@ func (d Demand) asks(l Login, all []Authenticator, now time.Time) bool {
 	case d.Anew, d.stale(record.AuthTime(l.Proofs), now):
 		return true
 	default:
-		return needed && !strong(l.Proofs, all)
+		return needed && !(proved(l.Proofs, all) && (!d.ACR || multiFactor(l.Proofs, all)))
 	}
 }
 
@@ -50,11 +50,27 @@ func (d Demand) stale(authTime, now time.Time) bool {
 	return d.MaxAge != nil && (*d.MaxAge == 0 || now.Sub(authTime.Truncate(time.Second)) > *d.MaxAge)
 }
 
-// strong reports whether a session proved a second factor that the subject still has. One
+// proved reports whether a session proved a second factor that the subject still has. One
 // that was opened before its user had any is weak, and stays so (R6).
-func strong(proofs []record.Proof, all []Authenticator) bool {
+func proved(proofs []record.Proof, all []Authenticator) bool {
+	return slices.ContainsFunc(live(proofs, all), func(p record.Proof) bool { return p.Authenticator != "" })
+}
+
+// multiFactor reports whether these were factors of two classes, which a mailbox is not.
+func multiFactor(proofs []record.Proof, all []Authenticator) bool {
 	return record.ACR(live(proofs, all)) == record.MultiFactor
 }
+
+// strong reports whether a session proved a second factor that is as good as any that the
+// subject has. Who proved a mailbox, where passwords are reset as well, changes none of
+// those who have a better one.
+func strong(proofs []record.Proof, all []Authenticator) bool {
+	better := func(a Authenticator) bool { return Enrolled([]Authenticator{a}) && a.Channel != emailChannel }
+	return multiFactor(proofs, all) || proved(proofs, all) && !slices.ContainsFunc(all, better)
+}
+
+// emailChannel is the one that never raises acr, and that nobody is told to enroll first.
+const emailChannel = "email"
 
 // live are the proofs of passwords, and of authenticators that the subject has still.
 func live(proofs []record.Proof, all []Authenticator) []record.Proof {
@@ -95,7 +111,7 @@ func (o Options) requirements(all []Authenticator) map[string]any {
 	}
 	kinds := []requirement{}
 	for _, f := range o.Factors { // in their order: what stands in for a factor comes last
-		for _, a := range all {
+		for _, a := range o.served(all) {
 			if k := (requirement{a.Kind()}); a.Type == f.Type() && a.Usable() && !slices.Contains(kinds, k) {
 				kinds = append(kinds, k)
 			}
@@ -109,7 +125,9 @@ func (o Options) enrollable() []requirement {
 	for _, f := range o.Factors {
 		if e, ok := f.(Enroller); ok {
 			for _, k := range e.Kinds() {
-				kinds = append(kinds, requirement{k})
+				if k != emailChannel { // Auth0 MFA API, 3.3
+					kinds = append(kinds, requirement{k})
+				}
 			}
 		}
 	}

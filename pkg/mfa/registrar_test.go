@@ -12,6 +12,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/mfa/enrollment"
 	"github.com/sallyport/sallyport/pkg/mfa/mfatest"
 	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
@@ -86,7 +87,7 @@ func TestAssociate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := w.registrar.Associate(t.Context(), c, mfa.Association{Wanted: []string{"otp"}, Address: "203.0.113.9"})
+	answer, err := w.registrar.Associate(t.Context(), c, enrollment.Association{Wanted: []string{"otp"}, Address: "203.0.113.9"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +134,7 @@ func TestRecoveryCodesOnce(t *testing.T) {
 
 	w = newWorld(t)
 	w.enrolled(mira)
-	answer, err := w.registrar.Associate(t.Context(), strong(w), mfa.Association{Wanted: []string{"otp"}})
+	answer, err := w.registrar.Associate(t.Context(), strong(w), enrollment.Association{Wanted: []string{"otp"}})
 	if _, got := answer["recovery_codes"]; err != nil || got {
 		t.Errorf("with a second factor: %v, %v", answer, err)
 	}
@@ -165,7 +166,7 @@ func TestAlreadyEnrolled(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := w.all(mira)
-	if answer, err := w.registrar.Associate(t.Context(), c, mfa.Association{Wanted: []string{"otp"}}); fault.Of(err) != fault.AlreadyEnrolled || answer != nil {
+	if answer, err := w.registrar.Associate(t.Context(), c, enrollment.Association{Wanted: []string{"otp"}}); fault.Of(err) != fault.AlreadyEnrolled || answer != nil {
 		t.Errorf("with an mfa_token: %v, %v, want already_enrolled", answer, err)
 	}
 	refused := audit.Event{At: w.clock.Now(), Type: audit.Associated, Reason: "already_enrolled", Subject: mira, Client: web, Transaction: c.Handle}
@@ -177,10 +178,10 @@ func TestAlreadyEnrolled(t *testing.T) {
 	}
 	weak := strong(w)
 	weak.Session.Proofs = weak.Session.Proofs[:1]
-	if _, err := w.registrar.Associate(t.Context(), weak, mfa.Association{Wanted: []string{"otp"}}); fault.Of(err) != fault.AlreadyEnrolled {
+	if _, err := w.registrar.Associate(t.Context(), weak, enrollment.Association{Wanted: []string{"otp"}}); fault.Of(err) != fault.AlreadyEnrolled {
 		t.Errorf("with an access token from before there was a factor (R6): %v, want already_enrolled", err)
 	}
-	if _, err := w.registrar.Associate(t.Context(), strong(w), mfa.Association{Wanted: []string{"otp"}}); err != nil {
+	if _, err := w.registrar.Associate(t.Context(), strong(w), enrollment.Association{Wanted: []string{"otp"}}); err != nil {
 		t.Errorf("with an access token: %v", err)
 	}
 	if all := w.all(mira); len(all) != len(before)+1 || all[len(all)-1].Handle != access.Handle || all[len(all)-1].Active() {
@@ -206,7 +207,7 @@ func TestAssociateWhat(t *testing.T) {
 		{[]string{"OTP"}, nil, fault.UnknownFactor, ""},
 		{[]string{""}, nil, fault.UnknownFactor, ""},
 	} {
-		answer, err := w.registrar.Associate(t.Context(), access, mfa.Association{Wanted: tt.wanted, Channels: tt.channels})
+		answer, err := w.registrar.Associate(t.Context(), access, enrollment.Association{Wanted: tt.wanted, Channels: tt.channels})
 		var d *fault.Details
 		if fault.Of(err) != tt.want || answer != nil || tt.param != "" && (!errors.As(err, &d) || d.Param != tt.param) {
 			t.Errorf("%q %q: %v, %v, want %s %q", tt.wanted, tt.channels, answer, err, tt.want, tt.param)
@@ -243,10 +244,10 @@ func TestAssociateChannel(t *testing.T) {
 	var asked mfa.Enrolling
 	w := newWorld(t, func(o *mfa.Options) { o.Factors = append(o.Factors, phone{asked: &asked}) })
 	params := map[string]string{"phone_number": "+4915550100042"}
-	answer, err := w.registrar.Associate(t.Context(), access, mfa.Association{
+	answer, err := w.registrar.Associate(t.Context(), access, enrollment.Association{
 		Wanted: []string{"oob"}, Channels: []string{"sms", "voice"}, Params: params,
 	})
-	want := mfa.Enrolling{Subject: mira, Client: web, Handle: access.Handle, Account: mfa.Account{Name: "mira@example.com"}, Channel: "sms", Params: params}
+	want := mfa.Enrolling{Subject: mira, Client: web, Handle: access.Handle, Account: mfa.Account{Name: "mira@example.com"}, Channel: "sms", Params: params, OwnAddress: true}
 	if err != nil || !reflect.DeepEqual(asked, want) || answer["oob_code"] != "x" || answer["recovery_codes"] == nil {
 		t.Errorf("asked for %+v, answer %v, %v", asked, answer, err)
 	}
@@ -259,7 +260,7 @@ func TestAssociateChannel(t *testing.T) {
 func TestPendingLimit(t *testing.T) {
 	w := newWorld(t)
 	associate := func(c mfa.Credential) error {
-		_, err := w.registrar.Associate(t.Context(), c, mfa.Association{Wanted: []string{"otp"}})
+		_, err := w.registrar.Associate(t.Context(), c, enrollment.Association{Wanted: []string{"otp"}})
 		return err
 	}
 	for i := range 10 {
@@ -285,7 +286,7 @@ func TestPendingLimit(t *testing.T) {
 func TestAssociateInTrouble(t *testing.T) {
 	w := newWorld(t)
 	associate := func(w *world, subject string) error {
-		answer, err := w.registrar.Associate(t.Context(), just(subject, "h"), mfa.Association{Wanted: []string{"otp"}})
+		answer, err := w.registrar.Associate(t.Context(), just(subject, "h"), enrollment.Association{Wanted: []string{"otp"}})
 		if (err == nil) != (answer["secret"] != nil) {
 			t.Errorf("%v, and a seed is answered: %t", err, answer["secret"] != nil)
 		}
@@ -339,10 +340,10 @@ func (m meanwhile) Authenticators(ctx context.Context, subject string, now time.
 }
 
 // ending is a registrar in whose requests a credential ends.
-func (w *world) ending(end func(*world, mfa.Credential), c mfa.Credential) *mfa.Registrar {
+func (w *world) ending(end func(*world, mfa.Credential), c mfa.Credential) *enrollment.Registrar {
 	o := w.Options
 	o.Authenticators = meanwhile{w.store, func() { end(w, c) }}
-	return mfa.NewRegistrar(o)
+	return enrollment.NewRegistrar(o)
 }
 
 // TestEndedMeanwhile: what ends a credential ends the request that came with it, also
@@ -365,7 +366,7 @@ func TestEndedMeanwhile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = w.ending(end, c).Associate(t.Context(), c, mfa.Association{Wanted: []string{"otp"}})
+		_, err = w.ending(end, c).Associate(t.Context(), c, enrollment.Association{Wanted: []string{"otp"}})
 		want("associate", err)
 		if got := len(w.all(mira)) > 0; got != good {
 			t.Errorf("%s: associated: %t", name, got)
@@ -392,7 +393,7 @@ func TestList(t *testing.T) {
 	w.enrolled(mira)
 	w.enrolled(noah)
 	w.clock.Advance(time.Minute)
-	if _, err := w.registrar.Associate(t.Context(), strong(w), mfa.Association{Wanted: []string{"otp"}}); err != nil {
+	if _, err := w.registrar.Associate(t.Context(), strong(w), enrollment.Association{Wanted: []string{"otp"}}); err != nil {
 		t.Fatal(err)
 	}
 	all, err := w.registrar.List(t.Context(), access)

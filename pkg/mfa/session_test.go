@@ -9,6 +9,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/mfa/enrollment"
 	"github.com/sallyport/sallyport/pkg/mfa/mfatest"
 	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
@@ -164,7 +165,7 @@ func TestFirstFactorLater(t *testing.T) {
 			if name == "access token" && tt.origin == mfa.FromPassword {
 				continue
 			}
-			_, err := w.registrar.Associate(t.Context(), c, mfa.Association{Wanted: []string{"otp"}})
+			_, err := w.registrar.Associate(t.Context(), c, enrollment.Association{Wanted: []string{"otp"}})
 			if tt.want == "" && err != nil || tt.want != "" && fault.Of(err) != tt.want {
 				t.Errorf("%s, %s, %v: %v, want %q", tt.origin, name, tt.ago, err, tt.want)
 			}
@@ -180,7 +181,7 @@ func TestVerifiedFirst(t *testing.T) {
 		w.store.Verify(mira)
 		w.enrolled(mira)
 		for name, c := range map[string]mfa.Credential{"a first one": just(noah, "jti"), "a further one": strong(w)} {
-			_, err := w.registrar.Associate(t.Context(), c, mfa.Association{Wanted: []string{"otp"}, Address: "203.0.113.7"})
+			_, err := w.registrar.Associate(t.Context(), c, enrollment.Association{Wanted: []string{"otp"}, Address: "203.0.113.7"})
 			refused := only && c.Subject == noah
 			if refused != (fault.Of(err) == fault.UnverifiedAddress) || !refused && err != nil {
 				t.Errorf("verified first %v, %s: %v", only, name, err)

@@ -54,10 +54,10 @@ type Transaction struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-// reset reports whether the subject had factors when the transaction began and has none
+// Reset reports whether the subject had factors when the transaction began and has none
 // of them any more. Then somebody took them away, and what the password alone had
 // reached is over: it must not enroll another one (D.5, invariant 3).
-func (t Transaction) reset(all []Authenticator) bool {
+func (t Transaction) Reset(all []Authenticator) bool {
 	return len(t.Factors) > 0 && !slices.ContainsFunc(factors(all), func(id string) bool { return slices.Contains(t.Factors, id) })
 }
 

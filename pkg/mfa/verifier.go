@@ -139,7 +139,7 @@ func (v *Verifier) Await(ctx context.Context, a Attempt) (Attempt, error) {
 	if err != nil {
 		return a, err
 	}
-	f, ok := v.factor(a.Type)
+	f, ok := v.Factor(a.Type)
 	if !ok {
 		return a, fault.UnknownFactor
 	}
@@ -230,7 +230,8 @@ func (o Options) alive(ctx context.Context, t Transaction) error {
 	return nil
 }
 
-func (o Options) factor(t AuthenticatorType) (Factor, bool) {
+// Factor returns the factor of a type, if there is one.
+func (o Options) Factor(t AuthenticatorType) (Factor, bool) {
 	i := slices.IndexFunc(o.Factors, func(f Factor) bool { return f.Type() == t })
 	if i < 0 {
 		return nil, false
@@ -243,11 +244,20 @@ func (o Options) factor(t AuthenticatorType) (Factor, bool) {
 func (o Options) served(all []Authenticator) []Authenticator {
 	var out []Authenticator
 	for _, a := range all {
-		if _, ok := o.factor(a.Type); ok {
+		if o.Serves(a) {
 			out = append(out, a)
 		}
 	}
 	return out
+}
+
+// Serves reports whether there is a factor that can verify the authenticator.
+func (o Options) Serves(a Authenticator) bool {
+	f, ok := o.Factor(a.Type)
+	if s, selective := f.(Selective); selective {
+		return s.Serves(a)
+	}
+	return ok
 }
 
 // lost is what a refusal tells of an answer that was lost, nil if it tells nothing.

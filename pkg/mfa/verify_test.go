@@ -11,6 +11,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/mfa/enrollment"
 	"github.com/sallyport/sallyport/pkg/mfa/mfatest"
 	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
@@ -417,7 +418,7 @@ func TestDisabledIsEnrolled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.registrar.Associate(t.Context(), c, mfa.Association{Wanted: []string{"otp"}}); fault.Of(err) != fault.AlreadyEnrolled {
+	if _, err := w.registrar.Associate(t.Context(), c, enrollment.Association{Wanted: []string{"otp"}}); fault.Of(err) != fault.AlreadyEnrolled {
 		t.Errorf("associate: %v, want already_enrolled", err)
 	}
 	if _, err := w.Challenge(t.Context(), mfa.ChallengeRequest{Token: token, Client: web}); fault.Of(err) != fault.UnsupportedType {

@@ -10,6 +10,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/mfa/enrollment"
 	"github.com/sallyport/sallyport/pkg/mfa/mfatest"
 	"github.com/sallyport/sallyport/pkg/mfa/otp"
 	"github.com/sallyport/sallyport/pkg/mfa/recovery"
@@ -35,7 +36,7 @@ type world struct {
 	store        *mfatest.Store
 	transactions *mfatest.Transactions
 	*mfa.Verifier
-	registrar *mfa.Registrar
+	registrar *enrollment.Registrar
 }
 
 // newWorld makes one with one-time passwords and one live recovery code.
@@ -68,7 +69,7 @@ func newWorld(t testing.TB, changes ...func(*mfa.Options)) *world {
 	for _, change := range changes {
 		change(&o)
 	}
-	w.Verifier, w.registrar = mfa.NewVerifier(o), mfa.NewRegistrar(o)
+	w.Verifier, w.registrar = mfa.NewVerifier(o), enrollment.NewRegistrar(o)
 	return w
 }
 
@@ -77,7 +78,7 @@ func (w *world) broken(change func(*mfa.Options, mfatest.Down)) *world {
 	o := w.Options
 	change(&o, mfatest.Down{Err: errDown})
 	b := *w
-	b.Verifier, b.registrar = mfa.NewVerifier(o), mfa.NewRegistrar(o)
+	b.Verifier, b.registrar = mfa.NewVerifier(o), enrollment.NewRegistrar(o)
 	return &b
 }
 
@@ -117,7 +118,7 @@ func (w *world) associate(token secret.Text) (secret.Text, map[string]any) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	answer, err := w.registrar.Associate(w.Context(), c, mfa.Association{Wanted: []string{"otp"}})
+	answer, err := w.registrar.Associate(w.Context(), c, enrollment.Association{Wanted: []string{"otp"}})
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/sallyport/sallyport/grants"
 	"github.com/sallyport/sallyport/pkg/form"
-	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/mfa/enrollment"
 )
 
 var associateFields = withClient(form.Fields{
@@ -26,7 +26,7 @@ func (s *Server) associate(w http.ResponseWriter, r *http.Request) error {
 	if err := s.sameClient(r, r.PostForm, c); err != nil {
 		return err
 	}
-	answer, err := s.Registrar.Associate(r.Context(), c, mfa.Association{
+	answer, err := s.Registrar.Associate(r.Context(), c, enrollment.Association{
 		Wanted:   wanted,
 		Channels: channels,
 		Params:   map[string]string{"phone_number": r.PostForm.Get("phone_number"), "email": r.PostForm.Get("email")},

@@ -16,6 +16,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/form"
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/mfa/enrollment"
 	"github.com/sallyport/sallyport/pkg/oauth"
 )
 
@@ -54,7 +55,7 @@ type Options struct {
 	Clients   *oauth.Authenticator
 	Origins   Origins
 	Verifier  *mfa.Verifier
-	Registrar *mfa.Registrar
+	Registrar *enrollment.Registrar
 	Issuer    *oauth.Issuer
 	Users     Users
 	JWKS      func() []byte

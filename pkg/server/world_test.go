@@ -21,6 +21,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/mfa/enrollment"
 	"github.com/sallyport/sallyport/pkg/oauth"
 	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
@@ -300,7 +301,7 @@ func newWorld(t testing.TB, issuer string) *world {
 		Passwords: &throttle.Passwords{Store: w, User: 10, Address: 100, Now: now}}
 	w.Server = New(Options{
 		URL: issuer, Provider: oauth.NewProvider(clients, grants.NewPassword(o), grants.NewMFA(o)), Clients: clients,
-		Verifier: verifier, Registrar: mfa.NewRegistrar(domain), Issuer: tokens, Users: w,
+		Verifier: verifier, Registrar: enrollment.NewRegistrar(domain), Issuer: tokens, Users: w,
 		JWKS: newSigner().JWKS, Origins: w, Kinds: true, Requests: Requests{JSON: true, Tolerant: true}, Observer: w, Random: rand.Reader, Log: slog.New(slog.NewJSONHandler(&w.log, nil)), Now: now,
 	})
 	return w

@@ -17,6 +17,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/mfa/enrollment"
 	"github.com/sallyport/sallyport/pkg/mfa/otp"
 	"github.com/sallyport/sallyport/pkg/mfa/recovery"
 	"github.com/sallyport/sallyport/pkg/record"
@@ -30,7 +31,7 @@ import (
 type secondFactor struct {
 	db        *sqlstore.Store
 	verifier  *mfa.Verifier
-	registrar *mfa.Registrar
+	registrar *enrollment.Registrar
 }
 
 // addSecondFactor adds the password grant, which can answer mfa_required, and the MFA
@@ -46,7 +47,7 @@ func (s *server) addSecondFactor(ctx context.Context, db *sqlstore.Store, ring *
 		Handles:      mfa.Handles(ring, rand.Reader),
 		Lifetime:     10 * time.Minute, Enrolling: mfa.Window, Requirements: true, Now: s.now,
 	}
-	s.secondFactor = secondFactor{db, mfa.NewVerifier(o), mfa.NewRegistrar(o)}
+	s.secondFactor = secondFactor{db, mfa.NewVerifier(o), enrollment.NewRegistrar(o)}
 	g := grants.Options{
 		Registry: db, Users: s, Verifier: s.verifier, URL: "https://login.example.com/",
 		Passwords: &throttle.Passwords{Store: db, User: 10, Address: 100, Now: s.now},
@@ -132,7 +133,7 @@ func (s *server) associate(r *http.Request) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.registrar.Associate(r.Context(), c, mfa.Association{Wanted: r.PostForm["authenticator_types"], Address: address(r)})
+	return s.registrar.Associate(r.Context(), c, enrollment.Association{Wanted: r.PostForm["authenticator_types"], Address: address(r)})
 }
 
 // challenge serves POST /mfa/challenge.

@@ -67,6 +67,7 @@ var (
 	_ mfa.Awaited    = (*Factor)(nil)
 	_ mfa.Challenger = (*Factor)(nil)
 	_ mfa.Enroller   = (*Factor)(nil)
+	_ mfa.Selective  = (*Factor)(nil)
 )
 
 // New makes the factor.

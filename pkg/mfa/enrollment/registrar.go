@@ -1,4 +1,6 @@
-package mfa
+// Package enrollment keeps a subject's authenticators: who may add one, who may take one
+// away, and what comes along.
+package enrollment
 
 import (
 	"context"
@@ -10,84 +12,31 @@ import (
 
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
-	"github.com/sallyport/sallyport/pkg/record"
-	"github.com/sallyport/sallyport/pkg/secret"
+	"github.com/sallyport/sallyport/pkg/mfa"
 )
 
 // pendingLimit bounds how many associations of one subject wait at a time.
 const pendingLimit = 10
 
 // Registrar keeps a subject's authenticators.
-type Registrar struct{ Options }
+type Registrar struct{ mfa.Options }
 
 // NewRegistrar makes a registrar.
-func NewRegistrar(o Options) *Registrar { return &Registrar{Options: o} }
+func NewRegistrar(o mfa.Options) *Registrar { return &Registrar{Options: o} }
 
-// Credential is what authenticates a request about a subject's authenticators.
-type Credential struct {
-	Subject string
-	Client  string
-	Handle  string // the transaction or access token id; only it may confirm what it associates
-	// Transaction is the one of an mfa_token: it may enroll the first authenticator and
-	// nothing more. Otherwise the credential is an access token for /mfa/.
-	Transaction *Transaction
-	// Scopes, Audience, Session and ExpiresAt are those of an access token.
-	Scopes    []string
-	Audience  []string
-	Session   record.Session
-	ExpiresAt time.Time
-}
+func (r *Registrar) now() time.Time { return r.Now().UTC().Truncate(time.Millisecond) }
 
-// strong reports whether the session behind an access token proved a second factor that
-// the subject still has.
-func (c Credential) strong(all []Authenticator) bool { return strong(c.Session.Proofs, all) }
-
-// stale reports whether the password behind the credential was proved longer ago than
-// that. An mfa_token that was the answer to a password never is: it lives too shortly.
-func (c Credential) stale(now time.Time, longest time.Duration) bool {
-	proofs := c.Session.Proofs
-	if c.Transaction != nil {
-		if c.Transaction.Login.Origin == FromPassword {
-			return false
-		}
-		proofs = c.Transaction.Login.Proofs
-	}
-	return now.Sub(record.PasswordTime(proofs)) > longest
-}
-
-// Credential reads an mfa_token that came as a bearer token; the client is the one
-// that it was issued to. It fails with fault.BadBearer or fault.MFATokenExpired.
-func (r *Registrar) Credential(ctx context.Context, token secret.Text) (Credential, error) {
-	h, err := r.Handles.Read(token)
-	if err != nil {
-		return Credential{}, fault.BadBearer
-	}
-	if !r.now().Before(h.ExpiresAt) {
-		return Credential{}, fault.MFATokenExpired
-	}
-	t, err := r.load(ctx, h)
-	if err == nil {
-		err = r.alive(ctx, t)
-	}
-	if errors.Is(err, fault.MalformedMFAToken) {
-		return Credential{}, fault.BadBearer
-	}
-	if err != nil {
-		return Credential{}, err
-	}
-	return Credential{Subject: t.Login.Subject, Client: t.Login.Client, Handle: t.ID, Transaction: &t}, nil
-}
-
-// List returns the subject's authenticators, active and pending, oldest first.
-func (r *Registrar) List(ctx context.Context, c Credential) ([]Authenticator, error) {
+// List returns the subject's authenticators, active and pending, oldest first. An address
+// that nobody enrolled is there if codes are sent to such.
+func (r *Registrar) List(ctx context.Context, c mfa.Credential) ([]mfa.Authenticator, error) {
 	all, err := r.Authenticators.Authenticators(ctx, c.Subject, r.now())
 	if err != nil {
 		return nil, fault.Because(fault.Unavailable, fmt.Errorf("list authenticators: %w", err))
 	}
-	if c.Transaction != nil && c.Transaction.reset(all) {
+	if c.Transaction != nil && c.Transaction.Reset(all) {
 		return nil, fault.BadBearer
 	}
-	return all, nil
+	return slices.DeleteFunc(all, func(a mfa.Authenticator) bool { return a.Automatic && !r.Serves(a) }), nil
 }
 
 // Association asks to enroll an authenticator.
@@ -102,7 +51,7 @@ type Association struct {
 // Associate makes a pending authenticator and returns the members of the answer. With
 // the subject's first one come recovery codes. What others associate for the subject at
 // the same moment is seen: then everything is decided again.
-func (r *Registrar) Associate(ctx context.Context, c Credential, a Association) (map[string]any, error) {
+func (r *Registrar) Associate(ctx context.Context, c mfa.Credential, a Association) (map[string]any, error) {
 	f, channel, err := r.enroller(a)
 	if err != nil {
 		return nil, err
@@ -114,33 +63,34 @@ func (r *Registrar) Associate(ctx context.Context, c Credential, a Association) 
 	if err != nil {
 		return nil, fault.Because(fault.Unavailable, fmt.Errorf("associate: %w", err))
 	}
-	e := Enrolling{Subject: c.Subject, Client: c.Client, Handle: c.Handle, Account: account, Channel: channel, Params: a.Params,
-		OwnAddress: c.Transaction != nil, Address: a.Address, Locale: a.Locale}
+	e := mfa.Enrolling{Subject: c.Subject, Client: c.Client, Handle: c.Handle, Account: account, Channel: channel, Params: a.Params,
+		Address: a.Address, Locale: a.Locale}
 	for range pendingLimit + 1 { // after that many others the limit is reached
 		reply, err := r.associate(ctx, c, f, e, a.Address)
-		if !errors.Is(err, ErrChanged) {
-			return reply, r.recorded(ctx, c.event(audit.Associated, a.Address), err)
+		if !errors.Is(err, mfa.ErrChanged) {
+			return reply, r.recorded(ctx, event(c, audit.Associated, a.Address), err)
 		}
 	}
 	return nil, &fault.Details{Kind: fault.TooManyAttempts, RetryAfter: r.Enrolling}
 }
 
 // associate decides by what the subject has, and stores only if that is so still.
-func (r *Registrar) associate(ctx context.Context, c Credential, f Enroller, e Enrolling, address string) (map[string]any, error) {
+func (r *Registrar) associate(ctx context.Context, c mfa.Credential, f mfa.Enroller, e mfa.Enrolling, address string) (map[string]any, error) {
 	all, err := r.List(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	switch first := !Enrolled(all); {
-	case !first && !c.strong(all):
+	switch first := !mfa.Enrolled(all); {
+	case !first && !c.Strong(all):
 		return nil, fault.AlreadyEnrolled
-	case first && c.stale(r.now(), r.PasswordProof): // who has a session need not be who opened it (C-10)
+	case first && c.Stale(r.now(), r.PasswordProof): // who has a session need not be who opened it (C-10)
 		return nil, fault.StalePassword
 	case first && r.VerifiedFirst && !e.Account.Verified:
 		return nil, fault.UnverifiedAddress
 	case pending(all) >= pendingLimit:
 		return nil, &fault.Details{Kind: fault.TooManyAttempts, RetryAfter: r.Enrolling}
 	}
+	e.OwnAddress = !c.Strong(all)
 	made, err := f.Enroll(ctx, e)
 	if err != nil {
 		return nil, fmt.Errorf("associate %s: %w", f.Type(), err)
@@ -151,10 +101,41 @@ func (r *Registrar) associate(ctx context.Context, c Credential, f Enroller, e E
 	if err := r.keep(ctx, c, all, made.Authenticators, address); err != nil {
 		return nil, err
 	}
+	if made.Send != nil {
+		if err := made.Send(ctx); err != nil {
+			return nil, r.withdraw(ctx, c, made.Authenticators, fmt.Errorf("associate %s: %w", f.Type(), err))
+		}
+	}
 	return made.Reply, nil
 }
 
-func (r *Registrar) enroller(a Association) (Enroller, string, error) {
+// withdrawing bounds how long the answer waits for an association to be taken back. It has
+// time of its own: a provider that hangs has used up the request's.
+const withdrawing = 500 * time.Millisecond
+
+// withdraw takes back what nobody was told of: the client has no oob_code, nor the recovery
+// codes that came along.
+func (r *Registrar) withdraw(ctx context.Context, c mfa.Credential, made []mfa.Authenticator, because error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawing)
+	defer cancel()
+	e := event(c, audit.Removed, "")
+	e.At, e.Success, e.Reason, e.Grant = r.now(), true, fault.Of(because).Error(), "associate"
+	for _, m := range made {
+		e.Authenticators = append(e.Authenticators, m.ID)
+	}
+	for range pendingLimit {
+		seen, err := r.Authenticators.Authenticators(ctx, c.Subject, r.now())
+		if err == nil {
+			err = r.Authenticators.Remove(ctx, c, seen, e.Authenticators, e)
+		}
+		if !errors.Is(err, mfa.ErrChanged) {
+			return errors.Join(because, err)
+		}
+	}
+	return because
+}
+
+func (r *Registrar) enroller(a Association) (mfa.Enroller, string, error) {
 	if len(a.Wanted) == 0 {
 		return nil, "", fault.Param(fault.MissingParameter, "authenticator_types")
 	}
@@ -162,17 +143,17 @@ func (r *Registrar) enroller(a Association) (Enroller, string, error) {
 		return nil, "", fault.Param(fault.BadRequest, "authenticator_types: name exactly one type.")
 	}
 	channel := ""
-	if AuthenticatorType(a.Wanted[0]) == OOB {
+	if mfa.AuthenticatorType(a.Wanted[0]) == mfa.OOB {
 		if len(a.Channels) == 0 {
 			return nil, "", fault.Param(fault.MissingParameter, "oob_channels")
 		}
 		channel = a.Channels[0]
 	}
-	f, ok := r.factor(AuthenticatorType(a.Wanted[0]))
+	f, ok := r.Factor(mfa.AuthenticatorType(a.Wanted[0]))
 	if !ok {
 		return nil, "", fault.UnknownFactor
 	}
-	e, ok := f.(Enroller)
+	e, ok := f.(mfa.Enroller)
 	if !ok {
 		return nil, "", fault.UnknownFactor
 	}
@@ -180,13 +161,13 @@ func (r *Registrar) enroller(a Association) (Enroller, string, error) {
 }
 
 // accompany adds what comes with a subject's first authenticator, once per handle.
-func (r *Registrar) accompany(ctx context.Context, c Credential, all []Authenticator, e Enrolling, made *Enrollment) error {
-	if Enrolled(all) {
+func (r *Registrar) accompany(ctx context.Context, c mfa.Credential, all []mfa.Authenticator, e mfa.Enrolling, made *mfa.Enrollment) error {
+	if mfa.Enrolled(all) {
 		return nil
 	}
 	for _, f := range r.Factors {
-		companion, ok := f.(Companion)
-		if !ok || slices.ContainsFunc(all, func(a Authenticator) bool { return a.Type == f.Type() && a.Handle == c.Handle }) {
+		companion, ok := f.(mfa.Companion)
+		if !ok || slices.ContainsFunc(all, func(a mfa.Authenticator) bool { return a.Type == f.Type() && a.Handle == c.Handle }) {
 			continue
 		}
 		with, err := companion.Accompany(ctx, e)
@@ -197,15 +178,6 @@ func (r *Registrar) accompany(ctx context.Context, c Credential, all []Authentic
 		maps.Copy(made.Reply, with.Reply)
 	}
 	return nil
-}
-
-// event is the record of what was tried with a credential.
-func (c Credential) event(kind audit.Type, address string) audit.Event {
-	e := audit.Event{Type: kind, Subject: c.Subject, Client: c.Client, Session: c.Session.ID, Address: address}
-	if c.Transaction != nil {
-		e.Transaction = c.Transaction.ID
-	}
-	return e
 }
 
 // recorded records that a credential was not enough to change what its subject has:
@@ -223,15 +195,15 @@ func (r *Registrar) recorded(ctx context.Context, e audit.Event, refusal error) 
 }
 
 // keep stores what enrolling made, pending, beside what was seen.
-func (r *Registrar) keep(ctx context.Context, c Credential, seen, made []Authenticator, address string) error {
+func (r *Registrar) keep(ctx context.Context, c mfa.Credential, seen, made []mfa.Authenticator, address string) error {
 	now := r.now()
-	e := c.event(audit.Associated, address)
+	e := event(c, audit.Associated, address)
 	e.At, e.Success = now, true
 	for i := range made {
 		m := &made[i]
 		m.Subject, m.Handle, m.Origin = c.Subject, c.Handle, "mfa_api"
 		m.CreatedAt, m.ExpiresAt = now, now.Add(r.Enrolling)
-		if m.Type == RecoveryCode {
+		if m.Type == mfa.RecoveryCode {
 			// They were shown, and whatever the handle confirms at last takes them along.
 			m.ExpiresAt = now.Add(max(r.Enrolling, r.Lifetime))
 		}
@@ -243,10 +215,15 @@ func (r *Registrar) keep(ctx context.Context, c Credential, seen, made []Authent
 	return nil
 }
 
-func pending(all []Authenticator) int {
-	return len(slices.DeleteFunc(slices.Clone(all), func(a Authenticator) bool { return a.Active() || a.Type == RecoveryCode }))
+func pending(all []mfa.Authenticator) int {
+	return len(slices.DeleteFunc(slices.Clone(all), func(a mfa.Authenticator) bool { return a.Active() || a.Type == mfa.RecoveryCode }))
 }
 
-// Window is how long an association waits for its first proof, unless configured
-// otherwise: the contract has five minutes for push and the same serves the others.
-const Window = 5 * time.Minute
+// event is the record of what was tried with a credential.
+func event(c mfa.Credential, kind audit.Type, address string) audit.Event {
+	e := audit.Event{Type: kind, Subject: c.Subject, Client: c.Client, Session: c.Session.ID, Address: address}
+	if c.Transaction != nil {
+		e.Transaction = c.Transaction.ID
+	}
+	return e
+}
