@@ -60,7 +60,7 @@ func (s state) consume(i record.Issuance, c record.Consumption) bool {
 		return s.confirm(i, c)
 	case record.NoFactor:
 		return !slices.ContainsFunc(s.authenticators, func(a mfa.Authenticator) bool {
-			return a.Subject == i.Session.Subject && a.Active() && a.Type != mfa.RecoveryCode
+			return a.Subject == i.Session.Subject && mfa.Enrolled([]mfa.Authenticator{a})
 		})
 	default:
 		return false
@@ -101,7 +101,7 @@ func (s state) confirm(i record.Issuance, c record.Confirmation) bool {
 		if a := &s.authenticators[k]; a.Subject == i.Session.Subject {
 			own = append(own, a)
 			codes = codes || a.Active() && a.Type == mfa.RecoveryCode
-			if c.First && a.Active() && a.Type != mfa.RecoveryCode {
+			if c.First && mfa.Enrolled([]mfa.Authenticator{*a}) {
 				return false
 			}
 		}
