@@ -8,6 +8,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/mfa/oob/push"
+	"github.com/sallyport/sallyport/pkg/mfa/oob/wording"
 	"github.com/sallyport/sallyport/pkg/mfa/otp"
 	"github.com/sallyport/sallyport/pkg/mfa/recovery"
 	"github.com/sallyport/sallyport/pkg/secret"
@@ -41,9 +42,18 @@ type Config struct {
 	Audit       audit.Config    `yaml:"audit" doc:"The record of who proved what."`
 	Tracing     tracing.Config  `yaml:"tracing" doc:"Spans for OpenTelemetry; off by default."`
 	Delivery    Delivery        `yaml:"delivery" doc:"How messages reach people. Pushes are sent; mail, text messages and calls are validated, and not sent by this version."`
+	Messages    Messages        `yaml:"messages" doc:"What text messages, calls and mails say."`
 
 	read *strict.File // where the settings stand in the file
 }
+
+// Messages are the rules of messages to people.
+type Messages struct {
+	Wording wording.Config `yaml:",inline"`
+}
+
+// Validate reports everything that is wrong, each error as "key: text".
+func (m Messages) Validate() error { return m.Wording.Validate() }
 
 // Secrets says where the key ring is.
 type Secrets struct {

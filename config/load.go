@@ -120,6 +120,7 @@ func (c *Config) validate() {
 	r.ObjectTo("throttle", c.Throttle.Validate())
 	r.ObjectTo("tracing", c.Tracing.Validate())
 	r.ObjectTo("delivery", c.Delivery.Validate())
+	r.ObjectTo("messages", c.Messages.Validate())
 	if file := c.Secrets.KeyFile; file != "" && r.Sound("secrets.key_file") {
 		if _, err := secret.LoadRing(file); err != nil {
 			r.Object("secrets.key_file", err.Error())

@@ -264,6 +264,8 @@ func TestRulesBite(t *testing.T) {
 		{"strangers", files(t, "docs/examples/x/a.go", `import "`+module+`/storage/sqlstore"`), ""},
 		{"siblings", files(t, "pkg/mfa/otp/a_test.go", `import "`+module+`/pkg/mfa/recovery"`), "siblings do not meet"},
 		{"siblings", files(t, "pkg/mfa/otp/a_test.go", `import "`+module+`/pkg/mfa/mfatest"`), ""},
+		{"siblings", files(t, "pkg/mfa/oob/sms/a.go", `import "`+module+`/pkg/mfa/oob/wording"`), ""},
+		{"siblings", files(t, "pkg/mfa/oob/sms/a.go", `import "`+module+`/pkg/mfa/oob/voice"`), "siblings do not meet"},
 		{"outside", files(t, "pkg/server/routes.go", `import "github.com/ory/fosite/compose"`), "not the center"},
 		{"outside", files(t, "pkg/server/token_json.go", `import "github.com/ory/fosite"`), ""},
 		{"outside", files(t, "pkg/mfa/a.go", `import "github.com/pquerna/otp/totp"`), "belongs in pkg/mfa/otp"},

@@ -39,7 +39,11 @@ func describe(f Field) string {
 			text = strings.Replace(text, "One of", "Any of", 1)
 		}
 	}
-	if f.Tag.Get("file") != "" {
+	switch f.Tag.Get("file") {
+	case "":
+	case "folder":
+		text += " The folder must exist; its path is relative to this file."
+	default:
 		text += " The file must exist; its path is relative to this file."
 	}
 	if f.Tag.Get("content") != "" {
@@ -66,6 +70,8 @@ func typeOf(f Field) string {
 		return "map of lists"
 	case t.Kind() == reflect.Slice:
 		return "list"
+	case f.Tag.Get("file") == "folder":
+		return "folder"
 	case t.Kind() == reflect.String && f.Tag.Get("file")+f.Tag.Get("content") != "":
 		return "file"
 	case t.Kind() == reflect.String:

@@ -234,6 +234,20 @@ func fileProblem(path string) string {
 	}
 }
 
+// folderProblem says why a path is no folder, or nothing.
+func folderProblem(path string) string {
+	switch at, err := os.Stat(path); {
+	case errors.Is(err, os.ErrNotExist):
+		return "there is no folder " + path
+	case err != nil:
+		return fmt.Sprintf("cannot read %s: %v", path, errors.Unwrap(err))
+	case !at.IsDir():
+		return path + " is no folder"
+	default:
+		return ""
+	}
+}
+
 // readFile reads a file of at most limit bytes. Its errors name the file.
 func readFile(path string, limit int64) ([]byte, error) {
 	if text := fileProblem(path); text != "" {

@@ -115,6 +115,9 @@ func (r *File) scalar(n *yaml.Node, path string, f Field, v reflect.Value) {
 // says what to do.
 func noFile(f Field, name string) string {
 	problem := fileProblem(name)
+	if f.Tag.Get("file") == "folder" {
+		problem = folderProblem(name)
+	}
 	if next := f.Tag.Get("absent"); problem != "" && next != "" && absent(name) {
 		problem += "; " + next
 	}
