@@ -15,6 +15,7 @@ type guesser struct {
 	w      *gatewaytest.World
 	open   []func(code string) gatewaytest.Reply // each sends a guess another way
 	looked atomic.Int64
+	lost   atomic.Int64 // guesses that a busy machine gave up; they may have been counted
 }
 
 // begin opens logins of three clients, and a step-up of a session if there is one.
@@ -48,6 +49,8 @@ func (g *guesser) guess(t *testing.T, n int) {
 			case r.Status == http.StatusForbidden && (description == invalidOTP || description == rejected):
 				g.looked.Add(1)
 			case r.Status == http.StatusForbidden && description == malformedToken: // its login was forgotten
+			case r.Status == http.StatusServiceUnavailable:
+				g.lost.Add(1)
 			default:
 				r.Want(t, http.StatusTooManyRequests, "too_many_attempts").Say(t, tooMany)
 			}
@@ -96,7 +99,7 @@ func TestR4TwoThousandGuesses(t *testing.T) {
 		g.guess(t, 2000/rounds/2)
 		<-emptied
 		looked := g.looked.Load()
-		if n := looked - before; n > 4+4 || round == 0 && n < 4 {
+		if n := looked - before; n > 4+4 || round == 0 && n+g.lost.Load() < 4 {
 			t.Errorf("round %d: %d guesses were looked at, want 4, and 4 of the session at most", round, n)
 		}
 		if waits := g.waits(t, ask(t, w, "spa", "alice")); waits[0] != waits[1] || waits[0] == "" || waits[0] == "0" {
@@ -104,8 +107,8 @@ func TestR4TwoThousandGuesses(t *testing.T) {
 		}
 		before = looked
 	}
-	if before != day {
-		t.Errorf("%d of 2,000 guesses were looked at, want %d", before, day)
+	if before > day || before+g.lost.Load() < day {
+		t.Errorf("%d of 2,000 guesses were looked at and %d lost, want %d", before, g.lost.Load(), day)
 	}
 	w.OTP(t, ask(t, w, "spa", "alice"), w.Code(t, alice.Seed, 0)).Want(t, http.StatusTooManyRequests, "too_many_attempts")
 }
