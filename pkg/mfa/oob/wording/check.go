@@ -177,8 +177,8 @@ func shortMessage(said string) error {
 		length += n
 	}
 	if length > segment {
-		return fmt.Errorf("is %d characters too long for one text message, with a service of %d and the line for the browser",
-			length-segment, len(sample["Service"]))
+		return fmt.Errorf("takes %d of the %d letters of one text message, with a service of %d and the line for the browser",
+			length, segment, len(sample["Service"]))
 	}
 	return nil
 }

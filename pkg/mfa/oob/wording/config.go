@@ -26,7 +26,7 @@ const fileLimit = 64 << 10
 
 // Config says what messages say.
 type Config struct {
-	Locale  string `yaml:"locale" default:"en" example:"de" doc:"Language of who wants none of those that there are: de, en, or one of texts."`
+	Locale  string `yaml:"locale" default:"en" example:"de" doc:"Language of who wants none of those that there are: de, en, es, fr, it, nl, pt, or one of texts."`
 	Texts   string `yaml:"texts" file:"folder" example:"/etc/sallyport/texts" doc:"Folder with words of your own in place of those that are built in, key by key, one file for each language: en.yaml, pt.yaml."`
 	Contact string `yaml:"contact" example:"security@example.com" doc:"Where people object to what a notice tells of: a mail address, or an https URL."`
 }
@@ -61,10 +61,9 @@ func (c Config) phrasebooks() (map[language.Tag]phrasebook, error) {
 	}
 	for _, tag := range sorted(maps.Keys(own)) {
 		all[tag] = lineage(tag, base, own)
-		for _, key := range sorted(maps.Keys(entries)) {
-			if all[tag][key] == "" {
-				errs = append(errs, fmt.Errorf("texts: %s.yaml: %s: is missing; a language that is not built in has every key", tag, key))
-			}
+		missing := slices.DeleteFunc(sorted(maps.Keys(entries)), func(key string) bool { return all[tag][key] != "" })
+		if len(missing) > 0 {
+			errs = append(errs, fmt.Errorf("texts: %s.yaml: lacks %s; a language that is not built in has every key", tag, strings.Join(missing, ", ")))
 		}
 	}
 	if tag, err := language.Parse(c.Locale); err != nil || all[tag] == nil {
@@ -130,7 +129,7 @@ func (c Config) own() (all map[language.Tag]phrasebook, errs []error) {
 func readOwn(folder, name string) (tag language.Tag, texts phrasebook, errs []error) {
 	base, ok := strings.CutSuffix(name, ".yaml")
 	tag, err := language.Parse(base)
-	if !ok || err != nil || tag.String() != base {
+	if !ok || err != nil || tag.String() != base || tag == language.Und {
 		return tag, nil, []error{errors.New("must be named after a language (BCP 47), as in pt.yaml or de-CH.yaml")}
 	}
 	f, err := os.Open(filepath.Join(folder, name))
