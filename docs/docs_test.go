@@ -297,6 +297,7 @@ func TestProgram(t *testing.T) {
 	}
 	t.Run("commands", func(t *testing.T) { commands(t, program) })
 	t.Run("first configuration", func(t *testing.T) { firstConfiguration(t, program) })
+	t.Run("words of one's own", func(t *testing.T) { changeWords(t, program) })
 	t.Run("push in the terminal", func(t *testing.T) { tryPush(t, program) })
 }
 
@@ -324,9 +325,10 @@ func commands(t *testing.T, sallyport string) {
 
 // firstConfiguration: the files of README.md are a configuration without a problem, once
 // its folder is made.
-func firstConfiguration(t *testing.T, sallyport string) {
+func firstConfiguration(t *testing.T, sallyport string) (dir string) {
 	const folder = "/var/lib/sallyport"
-	dir, written := t.TempDir(), 0
+	dir = t.TempDir()
+	written := 0
 	page := strings.ReplaceAll(readPage(t, "README.md"), folder, filepath.Join(dir, "lib"))
 	makes := regexp.MustCompile(`(?m)^ +(install -d -m 700 \S+)`).FindStringSubmatch(page)
 	if makes == nil {
@@ -353,6 +355,7 @@ func firstConfiguration(t *testing.T, sallyport string) {
 			t.Errorf("sallyport %s: %v\n%s", strings.Join(words, " "), err, out)
 		}
 	}
+	return dir
 }
 
 // Code that a page quotes from a file, which it names behind the fence, stands there.

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -40,6 +42,59 @@ func tryPush(t *testing.T, sallyport string) {
 	said += desk.types(t, typed)
 	if strings.Count(said, `"access_token":"`) != 2 || strings.Count(said, "approved the login of try|grace") != 1 {
 		t.Errorf("the page leads to\n%s", said)
+	}
+}
+
+// changeWords: what howto/change-the-words.md has people write is taken, what it says of a
+// mistake is what the program says, and its keys are those that there are.
+func changeWords(t *testing.T, sallyport string) {
+	dir := firstConfiguration(t, sallyport)
+	page := strings.ReplaceAll(readPage(t, "docs/howto/change-the-words.md"), "\n   ", "\n")
+	desk := typist{folder: dir, path: filepath.Dir(sallyport)}
+	if err := os.Mkdir(filepath.Join(dir, "texts"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	mistake := ""
+	for _, b := range blocks(page) {
+		switch word, name, _ := strings.Cut(b.word, " "); word {
+		case "yaml":
+			f, err := os.OpenFile(filepath.Join(dir, name), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.WriteString(b.text); err != nil || f.Close() != nil {
+				t.Fatal(err)
+			}
+		case "sh":
+			desk.types(t, "export ALICE_PASSWORD='correct horse battery staple'\n"+b.text)
+		case "text":
+			mistake = b.text
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "texts/de.yaml"), []byte("sms.code: Hallo\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said, err := desk.command(t.Context(), "ALICE_PASSWORD=x sallyport config check").CombinedOutput()
+	if err == nil || mistake == "" || !strings.Contains(string(said), ": "+mistake) {
+		t.Errorf("of a mistake the program says %v\n%s", err, said)
+	}
+	_, table, _ := strings.Cut(page, "\n## The keys\n")
+	var keys []string
+	for _, found := range regexp.MustCompile("`((?:sms|voice|email|authenticator|notice)\\.[a-z_.-]+)`").FindAllStringSubmatch(table, -1) {
+		if key := found[1]; strings.HasPrefix(key, "notice.") && key != "notice.object" {
+			keys = append(keys, key+".subject", key+".text")
+		} else {
+			keys = append(keys, key)
+		}
+	}
+	var want []string
+	for _, found := range regexp.MustCompile(`(?m)^([a-z][a-z_.-]+): `).FindAllStringSubmatch(readPage(t, "pkg/mfa/oob/wording/texts/en.yaml"), -1) {
+		want = append(want, found[1])
+	}
+	slices.Sort(keys)
+	slices.Sort(want)
+	if !slices.Equal(keys, want) {
+		t.Errorf("the page has the keys %q, want %q", keys, want)
 	}
 }
 
