@@ -229,7 +229,9 @@ func resetFactors(t *testing.T, s *databaseSuite) {
 }
 
 func accountNames(t *testing.T, s *databaseSuite) {
-	for subject, want := range map[string]mfa.Account{alice: {Name: "alice@example.test", Verified: true}, bob: {Name: "bob"}} {
+	for subject, want := range map[string]mfa.Account{
+		alice: {Name: "alice@example.test", Verified: true, Email: "alice@example.test"}, bob: {Name: "bob"},
+	} {
 		if got, err := s.b.Authenticators.Account(t.Context(), subject); err != nil || got != want {
 			t.Errorf("account of %s: %+v, %v, want %+v", subject, got, err, want)
 		}

@@ -219,7 +219,7 @@ func raceCredential(t *testing.T, s *databaseSuite) {
 				}
 			}
 		})
-		if now := len(s.authenticators(t, alice)); now != there {
+		if now := len(s.listed(t, alice)); now != there {
 			t.Errorf("%s: %d authenticators, %d when it had ended", c.Handle, now, there)
 		}
 	}

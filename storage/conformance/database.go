@@ -44,6 +44,7 @@ type Node struct {
 	Notices        Notices
 	Devices        oob.DeviceStore
 	Pushes         oob.Asks
+	Codes          oob.CodeStore
 	Ring           *secret.Ring
 }
 
@@ -132,6 +133,7 @@ func RunDatabase(t *testing.T, open func(t testing.TB, now func() time.Time) (a,
 	suites := []map[string]func(*testing.T, *databaseSuite){
 		issueTests(), refreshTests(), throttleTests(), revokeTests(), consumeTests(), authenticatorTests(), credentialTests(), userTests(),
 		registryTests(), keyTests(), auditTests(), sealTests(), noticeTests(), deviceTests(), pushTests(), reportTests(),
+		codeTests(), messageTests(), mailboxTests(),
 	}
 	for _, tests := range suites {
 		for name, test := range tests {
@@ -282,14 +284,20 @@ func (s *databaseSuite) active(t *testing.T, n string) bool {
 	return active
 }
 
-// authenticators lists what a subject has, as the other node sees it.
-func (s *databaseSuite) authenticators(t *testing.T, subject string) []mfa.Authenticator {
+// listed is what a subject has, as the other node sees it.
+func (s *databaseSuite) listed(t *testing.T, subject string) []mfa.Authenticator {
 	t.Helper()
 	all, err := s.b.Authenticators.Authenticators(t.Context(), subject, s.now())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// authenticators is what a subject enrolled.
+func (s *databaseSuite) authenticators(t *testing.T, subject string) []mfa.Authenticator {
+	t.Helper()
+	return slices.DeleteFunc(s.listed(t, subject), func(a mfa.Authenticator) bool { return a.Automatic })
 }
 
 // events counts the events of a type.

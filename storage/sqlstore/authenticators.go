@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -14,8 +15,11 @@ import (
 	"github.com/sallyport/sallyport/pkg/secret"
 )
 
-// seedPurpose is what the seeds of one-time passwords are sealed for.
-const seedPurpose = "authenticator-seed"
+// What the seeds of one-time passwords are sealed for, and where codes go.
+const (
+	seedPurpose    = "authenticator-seed"
+	addressPurpose = "authenticator-address"
+)
 
 type authenticatorRow struct {
 	ID            string
@@ -28,6 +32,7 @@ type authenticatorRow struct {
 	Label         string
 	Origin        string
 	SealedSecret  string
+	SealedAddress string
 	Algorithm     string
 	Digits        int
 	PeriodSeconds int64
@@ -47,12 +52,17 @@ func (authenticatorRow) TableName() string { return "authenticators" }
 
 var _ mfa.AuthenticatorStore = (*Store)(nil)
 
+// An ownerRow is what is known of where a user has mail.
+type ownerRow struct {
+	Email         string
+	EmailVerified bool
+	Since         stamp
+}
+
 // Authenticators implements mfa.AuthenticatorStore with at most two queries.
 func (s *Store) Authenticators(ctx context.Context, subject string, now time.Time) ([]mfa.Authenticator, error) {
 	db := s.reader.WithContext(ctx)
-	var rows []authenticatorRow
-	err := db.Where("user_id = ? AND deleted_at = 0 AND (confirmed_at <> 0 OR expires_at > ?)", subject, at(now)).
-		Order("created_at, id").Find(&rows).Error
+	rows, owner, err := listed(db, subject, now)
 	if err != nil {
 		return nil, failed("list authenticators", err)
 	}
@@ -60,14 +70,51 @@ func (s *Store) Authenticators(ctx context.Context, subject string, now time.Tim
 	if err != nil {
 		return nil, failed("list recovery codes", err)
 	}
-	all := make([]mfa.Authenticator, len(rows))
-	for i, r := range rows {
-		if all[i], err = s.authenticator(r); err != nil {
+	var all []mfa.Authenticator
+	own := automatic(owner, subject)
+	for _, r := range rows {
+		a, err := s.authenticator(r)
+		switch {
+		case err != nil:
 			return nil, failed("read an authenticator", err)
+		case r.Origin == originAutomatic && a.ID == own.ID:
+			own.Failures, own.LastAuth, own.DisabledAt = a.Failures, a.LastAuth, a.DisabledAt
+		case r.Origin == originAutomatic: // it was the user's address once
+		default:
+			a.Codes = codes[a.ID]
+			all = append(all, a)
 		}
-		all[i].Codes = codes[r.ID]
 	}
-	return all, nil
+	if own.ID == "" || slices.ContainsFunc(all, func(a mfa.Authenticator) bool { return enrolledToo(a, own) }) {
+		return all, nil
+	}
+	if n := len(all); n > 0 && all[n-1].CreatedAt.After(own.CreatedAt) {
+		own.CreatedAt = all[n-1].CreatedAt // it is the last one, in whatever order of time
+	}
+	return append(all, own), nil
+}
+
+// listed are the authenticators of a user, and what there is of one that was never enrolled.
+func listed(db *gorm.DB, subject string, now time.Time) ([]authenticatorRow, ownerRow, error) {
+	var found []struct {
+		Row   authenticatorRow `gorm:"embedded"`
+		Owner ownerRow         `gorm:"embedded"`
+	}
+	err := db.Raw(`SELECT a.id, a.user_id, a.type, a.channel, a.handle, a.group_id, a.name, a.label, a.origin, a.sealed_secret,
+			a.sealed_address, a.algorithm, a.digits, a.period_seconds, a.last_step, a.failures, a.created_at, a.confirmed_at,
+			a.expires_at, a.last_auth_at, a.disabled_at, u.email, u.email_verified, u.created_at AS since
+		FROM users u LEFT JOIN authenticators a ON a.user_id = u.id AND a.deleted_at = 0 AND (a.confirmed_at <> 0 OR a.expires_at > ?)
+		WHERE u.id = ? ORDER BY a.created_at, a.id`, at(now), subject).Scan(&found).Error
+	if err != nil || len(found) == 0 {
+		return nil, ownerRow{}, err
+	}
+	var rows []authenticatorRow
+	for _, f := range found {
+		if f.Row.ID != "" { // who has none has one row without
+			rows = append(rows, f.Row)
+		}
+	}
+	return rows, found[0].Owner, nil
 }
 
 // Associate implements mfa.AuthenticatorStore.
@@ -103,24 +150,28 @@ func (s *Store) same(tx *gorm.DB, c mfa.Credential, seen []mfa.Authenticator) er
 	return s.unchanged(tx, c.Subject, seen)
 }
 
-// unchanged compares a user's authenticators with those that were seen.
+// unchanged compares a user's authenticators with those that were seen. An address that
+// nobody enrolled is no change.
 func (s *Store) unchanged(tx *gorm.DB, userID string, seen []mfa.Authenticator) error {
 	var there []authenticatorRow
 	err := tx.Select("id", "confirmed_at").
-		Where("user_id = ? AND deleted_at = 0 AND (confirmed_at <> 0 OR expires_at > ?)", userID, at(s.now())).Find(&there).Error
+		Where("user_id = ? AND deleted_at = 0 AND origin <> ? AND (confirmed_at <> 0 OR expires_at > ?)",
+			userID, originAutomatic, at(s.now())).Find(&there).Error
 	if err != nil {
 		return err
 	}
 	active := map[string]bool{}
 	for _, a := range seen {
-		active[a.ID] = a.Active()
+		if !a.Automatic {
+			active[a.ID] = a.Active()
+		}
 	}
 	for _, r := range there {
 		if was, ok := active[r.ID]; !ok || was != (r.Confirmed != 0) {
 			return mfa.ErrChanged
 		}
 	}
-	if len(there) != len(seen) {
+	if len(there) != len(active) {
 		return mfa.ErrChanged
 	}
 	return nil
@@ -155,17 +206,18 @@ func (s *Store) Remove(ctx context.Context, c mfa.Credential, seen []mfa.Authent
 	})
 }
 
-// bury makes tombstones without secrets, codes and devices of a user's authenticators, all
-// of them when ids is nil, and returns their ids.
+// bury makes tombstones without secrets, addresses, codes and devices of a user's
+// authenticators, all of them when ids is nil, and returns their ids. An address that nobody
+// enrolled goes only with all others: what was tried with it must not be forgotten sooner.
 func (s *Store) bury(tx *gorm.DB, userID, by string, ids []string) (live []string, err error) {
 	find := tx.Model(&authenticatorRow{}).Where("user_id = ? AND deleted_at = 0", userID)
 	if ids != nil {
-		find = find.Where("id IN ?", ids)
+		find = find.Where("id IN ? AND origin <> ?", ids, originAutomatic)
 	}
 	if err := find.Order("created_at, id").Pluck("id", &live).Error; err != nil || len(live) == 0 {
 		return nil, err
 	}
-	for _, of := range []string{"recovery_codes", "devices"} {
+	for _, of := range []string{"recovery_codes", "devices", "codes"} {
 		if err := tx.Exec("DELETE FROM "+of+" WHERE authenticator_id IN ?", live).Error; err != nil {
 			return nil, err
 		}
@@ -174,7 +226,7 @@ func (s *Store) bury(tx *gorm.DB, userID, by string, ids []string) (live []strin
 		pushClosed, userID, live).Error; err != nil {
 		return nil, err
 	}
-	return live, tx.Exec("UPDATE authenticators SET deleted_at = ?, deleted_by = ?, sealed_secret = '' WHERE id IN ?",
+	return live, tx.Exec("UPDATE authenticators SET deleted_at = ?, deleted_by = ?, sealed_secret = '', sealed_address = '' WHERE id IN ?",
 		at(s.now()), by, live).Error
 }
 
@@ -219,7 +271,7 @@ func (s *Store) Account(ctx context.Context, subject string) (mfa.Account, error
 	if u.BlockedAt != 0 {
 		return mfa.Account{}, fmt.Errorf("sqlstore: read the account: %w", fault.UserBlocked)
 	}
-	return mfa.Account{Name: cmp.Or(u.Email, u.Username, u.ID), Verified: u.Email != "" && u.EmailVerified}, nil
+	return mfa.Account{Name: cmp.Or(u.Email, u.Username, u.ID), Verified: u.Email != "" && u.EmailVerified, Email: u.Email}, nil
 }
 
 // ResetFactors deletes every authenticator of a user and reports how many there were.
@@ -239,7 +291,7 @@ func (s *Store) ResetFactors(ctx context.Context, userID string, e audit.Event) 
 	return len(e.Authenticators), err
 }
 
-// sealedRow names the place of a seed: one that is moved to another authenticator or
+// sealedRow names the place of a seed or an address: one that is moved to another authenticator or
 // another user does not open (N-OT-3).
 func sealedRow(id, userID string) string { return id + "|" + userID }
 
@@ -251,25 +303,41 @@ func (s *Store) authenticatorRow(a mfa.Authenticator) (authenticatorRow, error) 
 		Created: at(a.CreatedAt), Confirmed: at(a.ConfirmedAt), Expires: at(a.ExpiresAt),
 		LastAuth: at(a.LastAuth), Disabled: at(a.DisabledAt),
 	}
-	if a.Secret.Empty() {
-		return row, nil
-	}
 	var err error
-	row.SealedSecret, err = s.ring.Seal(seedPurpose, sealedRow(a.ID, a.Subject), a.Secret)
+	if row.SealedSecret, err = s.sealed(seedPurpose, a, a.Secret); err != nil {
+		return row, err
+	}
+	row.SealedAddress, err = s.sealed(addressPurpose, a, a.Address)
 	return row, err
 }
 
+// sealed is empty for what there is nothing of, and unsealed its reverse.
+func (s *Store) sealed(purpose string, a mfa.Authenticator, t secret.Text) (string, error) {
+	if t.Empty() {
+		return "", nil
+	}
+	return s.ring.Seal(purpose, sealedRow(a.ID, a.Subject), t)
+}
+
+func (s *Store) unsealed(purpose string, r authenticatorRow, sealed string) (secret.Text, error) {
+	if sealed == "" {
+		return secret.Text{}, nil
+	}
+	return s.ring.Open(purpose, sealedRow(r.ID, r.UserID), sealed)
+}
+
 func (s *Store) authenticator(r authenticatorRow) (mfa.Authenticator, error) {
-	var seed secret.Text
-	if r.SealedSecret != "" {
-		var err error
-		if seed, err = s.ring.Open(seedPurpose, sealedRow(r.ID, r.UserID), r.SealedSecret); err != nil {
-			return mfa.Authenticator{}, err
-		}
+	seed, err := s.unsealed(seedPurpose, r, r.SealedSecret)
+	if err != nil {
+		return mfa.Authenticator{}, err
+	}
+	address, err := s.unsealed(addressPurpose, r, r.SealedAddress)
+	if err != nil {
+		return mfa.Authenticator{}, err
 	}
 	return mfa.Authenticator{
 		ID: r.ID, Subject: r.UserID, Type: mfa.AuthenticatorType(r.Type), Channel: r.Channel,
-		Name: r.Name, Group: r.GroupID, Secret: seed, Algorithm: r.Algorithm, Digits: r.Digits,
+		Name: r.Name, Group: r.GroupID, Address: address, Secret: seed, Algorithm: r.Algorithm, Digits: r.Digits,
 		Period: time.Duration(r.PeriodSeconds) * time.Second, LastStep: r.LastStep,
 		Origin: r.Origin, Handle: r.Handle, CreatedAt: r.Created.time(), ConfirmedAt: r.Confirmed.time(),
 		ExpiresAt: r.Expires.time(), LastAuth: r.LastAuth.time(), DisabledAt: r.Disabled.time(),

@@ -47,6 +47,8 @@ func consuming(c record.Consumption) consumer {
 		return func(tx *gorm.DB, i record.Issuance) (bool, error) { return useCode(tx, i, c) }
 	case record.Approval:
 		return func(tx *gorm.DB, i record.Issuance) (bool, error) { return useApproval(tx, i, c) }
+	case record.BindingCode:
+		return func(tx *gorm.DB, i record.Issuance) (bool, error) { return useBindingCode(tx, i, c) }
 	case record.InHand:
 		return func(tx *gorm.DB, _ record.Issuance) (bool, error) { return unrevoked(tx, c.Access) }
 	case record.NoFactor:
@@ -120,18 +122,21 @@ func useApproval(tx *gorm.DB, i record.Issuance, a record.Approval) (bool, error
 	if err := endRefusals(tx, i.Session.Subject, a.Challenge, pushApproved); err != nil {
 		return false, err
 	}
+	return succeed(tx, i, a.Authenticator)
+}
+
+// succeed ends the failures of an authenticator, if it can finish a login.
+func succeed(tx *gorm.DB, i record.Issuance, id string) (bool, error) {
 	done := tx.Exec("UPDATE authenticators SET failures = 0, last_auth_at = ? WHERE id = ? AND "+usable,
-		at(i.At), a.Authenticator, i.Session.Subject)
+		at(i.At), id, i.Session.Subject)
 	return done.RowsAffected == 1, done.Error
 }
 
 func useCode(tx *gorm.DB, i record.Issuance, u record.CodeUse) (bool, error) {
-	done := tx.Exec("UPDATE authenticators SET failures = 0, last_auth_at = ? WHERE id = ? AND "+usable,
-		at(i.At), u.Authenticator, i.Session.Subject)
-	if done.Error != nil || done.RowsAffected != 1 {
-		return false, done.Error
+	if ok, err := succeed(tx, i, u.Authenticator); err != nil || !ok {
+		return false, err
 	}
-	done = tx.Exec("UPDATE recovery_codes SET used_at = ? WHERE authenticator_id = ? AND hash = ? AND used_at = 0",
+	done := tx.Exec("UPDATE recovery_codes SET used_at = ? WHERE authenticator_id = ? AND hash = ? AND used_at = 0",
 		at(i.At), u.Authenticator, u.Hash)
 	if done.Error != nil || done.RowsAffected != 1 || u.Replacement == "" {
 		return done.RowsAffected == 1, done.Error
@@ -144,8 +149,8 @@ func useCode(tx *gorm.DB, i record.Issuance, u record.CodeUse) (bool, error) {
 // active counts the factors that a user has, as mfa.Enrolled does.
 func active(tx *gorm.DB, userID string) (int64, error) {
 	var n int64
-	err := tx.Model(&authenticatorRow{}).Where("user_id = ? AND confirmed_at <> 0 AND deleted_at = 0 AND type <> ?",
-		userID, mfa.RecoveryCode).Count(&n).Error
+	err := tx.Model(&authenticatorRow{}).Where("user_id = ? AND confirmed_at <> 0 AND deleted_at = 0 AND type <> ? AND origin <> ?",
+		userID, mfa.RecoveryCode, originAutomatic).Count(&n).Error
 	return n, err
 }
 

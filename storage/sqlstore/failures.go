@@ -33,20 +33,12 @@ func (s *Store) Attempt(ctx context.Context, a throttle.Attempt, l throttle.Limi
 	ctx, cancel := outlasting(ctx)
 	defer cancel()
 	err := s.transact(ctx, "let an attempt through", func(tx *gorm.DB) error {
-		// The lock makes attempts of a user follow one another, and keeps the order in which
-		// rows are taken that of an issuance.
-		if _, err := lockUser(tx, a.Subject, fault.NotFound); err != nil && !errors.Is(err, fault.NotFound) {
+		failures, err := failuresOf(tx, a.Subject)
+		if err != nil {
 			return err
 		}
-		row := userFailuresRow{UserID: a.Subject}
-		if err := tx.Where("user_id = ?", a.Subject).Limit(1).Find(&row).Error; err != nil {
-			return err
-		}
-		failures := throttle.Failures{Count: row.Failures, Last: row.LastAt.time(), Recent: row.Recent.times()}
-		now := a.Event.At
-		refused = throttle.TooMany(fault.TooManyFailures, l.Wait(failures, now))
+		refused = throttle.TooMany(fault.TooManyFailures, l.Wait(failures, a.Event.At))
 		if refused == nil {
-			var err error
 			if refused, err = guessed(tx, a.Session, l.Free); err != nil {
 				return err
 			}
@@ -56,8 +48,8 @@ func (s *Store) Attempt(ctx context.Context, a throttle.Attempt, l throttle.Limi
 			e.Reason = fault.Of(refused).Error()
 			return s.record(tx, e)
 		}
-		if !a.Wrong {
-			return nil
+		if refused, err = superseded(tx, &a); err != nil || !a.Wrong {
+			return err
 		}
 		return s.count(tx, a, failures, l.Disable)
 	})
@@ -65,6 +57,18 @@ func (s *Store) Attempt(ctx context.Context, a throttle.Attempt, l throttle.Limi
 		return err
 	}
 	return refused
+}
+
+// failuresOf locks the row of a user, if there is one, and reads the failures. The lock
+// makes attempts of a user follow one another, and keeps the order in which rows are taken
+// that of an issuance.
+func failuresOf(tx *gorm.DB, subject string) (throttle.Failures, error) {
+	if _, err := lockUser(tx, subject, fault.NotFound); err != nil && !errors.Is(err, fault.NotFound) {
+		return throttle.Failures{}, err
+	}
+	row := userFailuresRow{UserID: subject}
+	err := tx.Where("user_id = ?", subject).Limit(1).Find(&row).Error
+	return throttle.Failures{Count: row.Failures, Last: row.LastAt.time(), Recent: row.Recent.times()}, err
 }
 
 // count keeps a wrong attempt.
@@ -80,6 +84,9 @@ func (s *Store) count(tx *gorm.DB, a throttle.Attempt, failures throttle.Failure
 	}
 	row := userFailuresRow{UserID: a.Subject, Failures: failures.Count, LastAt: at(failures.Last), Recent: stampsOf(failures.Recent)}
 	if err := tx.Save(&row).Error; err != nil {
+		return err
+	}
+	if err := countCode(tx, a); err != nil {
 		return err
 	}
 	if err := s.blame(tx, a, disable); err != nil {

@@ -149,7 +149,7 @@ func TestColumnsAdded(t *testing.T) {
 				login(t, s, round)
 				for _, table := range strings.Fields(`users identifiers passwords user_failures clients client_secrets
 					apis authenticators recovery_codes sessions session_proofs access_tokens refresh_families
-					refresh_tokens redemptions signing_keys audit_events notices revision settings devices pushes
+					refresh_tokens redemptions signing_keys audit_events notices revision settings devices pushes codes
 					password_attempts`) {
 					execute(t, url, "ALTER TABLE "+table+" ADD COLUMN "+round+" TEXT")
 				}
@@ -177,6 +177,8 @@ func login(t *testing.T, s *sqlstore.Store, n string) {
 	c := oob.Challenge{ID: n, Subject: n, ExpiresAt: noon.Add(time.Hour)}
 	_, admit := s.Admit(t.Context(), oob.Ask{Challenge: c, Event: e}, oob.Limits{Minute: 9, Hour: 9, Gateway: 9, Pause: 9, For: time.Hour})
 	answer := s.Answer(t.Context(), oob.Answer{Challenge: c, Approved: true, Event: e})
+	send := s.AdmitCode(t.Context(), oob.CodeAsk{Challenge: oob.Challenge{ID: "code " + n, Subject: n, ExpiresAt: noon}, Authenticator: a, Event: e})
+	code := s.Attempt(t.Context(), throttle.Attempt{Subject: n, Authenticators: []string{n}, Challenge: "code " + n, Event: e}, throttle.Limits{Free: 9, Daily: 9, Disable: 9})
 	issue := s.Issue(t.Context(), record.Issuance{
 		At: noon,
 		Session: record.Session{
@@ -184,6 +186,7 @@ func login(t *testing.T, s *sqlstore.Store, n string) {
 		},
 		Consumes: []record.Consumption{
 			record.Redemption{Kind: "mfa_token", Hash: n, ExpiresAt: noon}, record.CodeUse{Authenticator: n, Hash: n},
+			record.BindingCode{Authenticator: n, Challenge: "code " + n, ExpiresAt: noon},
 		},
 		Access:  record.AccessToken{ID: n, ExpiresAt: noon.Add(time.Hour)},
 		Refresh: &record.RefreshToken{Hash: n, Family: n, ExpiresAt: noon.Add(time.Hour)},
@@ -196,7 +199,7 @@ func login(t *testing.T, s *sqlstore.Store, n string) {
 	_, keys := s.SigningKeys(t.Context())
 	set := s.SetSetting(t.Context(), n, n)
 	_, get := s.Setting(t.Context(), n)
-	err := errors.Join(client, api, known, user, associate, count, issue, list, token, failures, events, keys, set, get, admit, answer)
+	err := errors.Join(client, api, known, user, associate, count, issue, list, token, failures, events, keys, set, get, admit, answer, send, code)
 	if err != nil || len(all) != 1 || !active {
 		t.Errorf("login %s: %d authenticators, active %v, %v", n, len(all), active, err)
 	}

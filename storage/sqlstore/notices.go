@@ -64,7 +64,11 @@ func (s *Store) notify(tx *gorm.DB, id string, e audit.Event) error {
 		Address: storable(e.Address), GrantType: storable(e.Grant), Due: at(s.now()), Expires: at(e.At.Add(notice.Life))}
 	if len(e.Authenticators) > 0 {
 		var all []notice.Authenticator
-		err := tx.Raw(`SELECT type, channel, name FROM authenticators WHERE user_id = ? AND id IN ? AND confirmed_at <> 0
+		theirs := "confirmed_at <> 0"
+		if e.Type == audit.Removed {
+			theirs += " AND origin <> '" + originAutomatic + "'" // which is there again at once
+		}
+		err := tx.Raw(`SELECT type, channel, name FROM authenticators WHERE user_id = ? AND id IN ? AND `+theirs+`
 			ORDER BY created_at, id`, row.UserID, e.Authenticators).Scan(&all).Error
 		if err != nil {
 			return err

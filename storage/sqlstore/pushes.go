@@ -94,10 +94,9 @@ func (s *Store) Admit(ctx context.Context, a oob.Ask, l oob.Limits) (oob.Admitte
 	return admitted, refused
 }
 
-// asked reads the pushes of a user who may be asked. A live one that was not answered in its
-// time is refused by that.
-func asked(tx *gorm.DB, a oob.Ask) (pushesRow, error) {
-	u, err := lockUser(tx, a.Challenge.Subject, fault.UserBlocked)
+// askable locks the row of a user who may be asked about a challenge, and reads the pushes.
+func askable(tx *gorm.DB, c oob.Challenge) (pushesRow, error) {
+	u, err := lockUser(tx, c.Subject, fault.UserBlocked)
 	if err != nil {
 		return pushesRow{}, err
 	}
@@ -108,8 +107,18 @@ func asked(tx *gorm.DB, a oob.Ask) (pushesRow, error) {
 	if err != nil {
 		return pushesRow{}, err
 	}
-	if row.Voided != 0 && at(a.Challenge.CreatedAt) <= row.Voided {
+	if row.Voided != 0 && at(c.CreatedAt) <= row.Voided {
 		return pushesRow{}, fmt.Errorf("the login was reported: %w", fault.MalformedMFAToken)
+	}
+	return row, nil
+}
+
+// asked reads the pushes of a user who may be asked. A live one that was not answered in its
+// time is refused by that.
+func asked(tx *gorm.DB, a oob.Ask) (pushesRow, error) {
+	row, err := askable(tx, a.Challenge)
+	if err != nil {
+		return pushesRow{}, err
 	}
 	if row.Answer == "" && row.Expires <= at(a.Event.At) {
 		row.Answer = pushExpired

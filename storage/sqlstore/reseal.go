@@ -26,6 +26,7 @@ type sealedColumn struct {
 func sealedColumns() []sealedColumn {
 	return []sealedColumn{
 		{"authenticators", "authenticators", "sealed_secret", "user_id", seedPurpose, sealedRow},
+		{"addresses", "authenticators", "sealed_address", "user_id", addressPurpose, sealedRow},
 		{"push tokens", "devices", "sealed_token", "authenticator_id", endpointPurpose, sealedRow},
 		{"signing keys", "signing_keys", "sealed_private", "''", keyPurpose, func(id, _ string) string { return id }},
 	}

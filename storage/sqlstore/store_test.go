@@ -96,7 +96,7 @@ func TestClosedIsUnavailable(t *testing.T) {
 				"ping": s.Ping(t.Context()), "user": user, "authenticators": list, "keys": keys, "client": client,
 				"setting": setting, "failures": failures, "login": login, "refresh": s.Refresh(t.Context()),
 				"append": s.Append(t.Context(), audit.Event{}), "issue": s.Issue(t.Context(), record.Issuance{}),
-				"device": device, "admit": admit, "answer": s.Answer(t.Context(), oob.Answer{}),
+				"device": device, "admit": admit, "send": s.AdmitCode(t.Context(), oob.CodeAsk{}), "answer": s.Answer(t.Context(), oob.Answer{}),
 				"enroll":  s.EnrollDevice(t.Context(), oob.Device{}, noon, audit.Event{}),
 				"disable": s.DisableEndpoint(t.Context(), "d", oob.Endpoint{}, noon, audit.Event{}),
 			} {
@@ -118,7 +118,7 @@ func TestSealedRows(t *testing.T) {
 			for _, who := range []string{"a", "b"} {
 				create(t, s, identity.User{ID: who, Username: who})
 				a := mfa.Authenticator{
-					ID: "totp|" + who, Subject: who, Type: mfa.OTP, Secret: secret.New("SEED" + who),
+					ID: "totp|" + who, Subject: who, Type: mfa.OTP, Secret: secret.New("SEED" + who), Address: secret.New("ADDRESS" + who),
 					CreatedAt: noon, ExpiresAt: noon.Add(time.Hour),
 				}
 				if err := s.Associate(t.Context(), halfway(t, s, who), nil, []mfa.Authenticator{a}, audit.Event{}); err != nil {
@@ -133,6 +133,15 @@ func TestSealedRows(t *testing.T) {
 				(SELECT sealed_secret FROM authenticators WHERE id = 'totp|a') WHERE id = 'totp|b'`)
 			if all, err := s.Authenticators(t.Context(), "b", noon); fault.Of(err) != fault.Unavailable {
 				t.Errorf("a's seed in b's row: %d, %v, want Unavailable", len(all), err)
+			}
+			execute(t, url, `UPDATE authenticators SET sealed_secret = '', sealed_address =
+				(SELECT sealed_address FROM authenticators WHERE id = 'totp|a') WHERE id = 'totp|b'`)
+			if all, err := s.Authenticators(t.Context(), "b", noon); fault.Of(err) != fault.Unavailable {
+				t.Errorf("a's address in b's row: %d, %v, want Unavailable", len(all), err)
+			}
+			execute(t, url, `UPDATE authenticators SET sealed_address = sealed_secret WHERE id = 'totp|a'`)
+			if all, err := s.Authenticators(t.Context(), "a", noon); fault.Of(err) != fault.Unavailable {
+				t.Errorf("a seed as an address: %d, %v, want Unavailable", len(all), err)
 			}
 			execute(t, url, "UPDATE authenticators SET user_id = 'b' WHERE id = 'totp|a'")
 			execute(t, url, "DELETE FROM authenticators WHERE id = 'totp|b'")
@@ -192,7 +201,7 @@ func TestSQLiteFileShowsNothing(t *testing.T) {
 	if !strings.Contains(content.String(), "totp|a") {
 		t.Error("the files do not hold what was written")
 	}
-	for _, clear := range []string{"JBSWY3DP", "PRIVATE-KEY", "SEEDuser", "ENDPOINT"} {
+	for _, clear := range []string{"JBSWY3DP", "PRIVATE-KEY", "SEEDuser", "ADDRESSuser", "ENDPOINT"} {
 		if strings.Contains(content.String(), clear) {
 			t.Errorf("the files show %.4s", clear)
 		}

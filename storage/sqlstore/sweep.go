@@ -23,6 +23,7 @@ const (
 	overBuckets     = "SELECT bucket FROM password_attempts WHERE full_until <= ? LIMIT 500"
 	overNotices     = "SELECT id FROM notices WHERE expires_at <= ? LIMIT 500"
 	overPushes      = "SELECT user_id FROM pushes WHERE expires_at <= ? AND " + saysNothing + " LIMIT 500"
+	overCodes       = "SELECT authenticator_id, challenge FROM codes WHERE expires_at <= ? LIMIT 500"
 	overAccess      = "SELECT id FROM access_tokens WHERE expires_at <= ? LIMIT 500"
 	overRefresh     = "SELECT hash FROM refresh_tokens WHERE expires_at <= ? LIMIT 500"
 	overSessions    = "SELECT id FROM sessions WHERE expires_at <= ? ORDER BY expires_at, id LIMIT 500"
@@ -41,6 +42,7 @@ var sweeps = [][]string{
 	{"DELETE FROM password_attempts WHERE bucket IN (" + overBuckets + ")"},
 	{"DELETE FROM notices WHERE id IN (" + overNotices + ")"},
 	{"DELETE FROM pushes WHERE user_id IN (" + overPushes + ") AND " + saysNothing},
+	{"DELETE FROM codes WHERE (authenticator_id, challenge) IN (" + overCodes + ")"},
 	{"DELETE FROM access_tokens WHERE id IN (" + overAccess + ")"},
 	{"DELETE FROM refresh_tokens WHERE hash IN (" + overRefresh + ")"},
 	{"DELETE FROM signing_keys WHERE retired_at <> 0 AND retired_at <= ?"},
@@ -57,7 +59,7 @@ var sweeps = [][]string{
 	},
 }
 
-// Sweep deletes what is over: redemptions, notices, pushes, tokens, retired signing keys,
+// Sweep deletes what is over: redemptions, notices, pushes, codes, tokens, retired signing keys,
 // sessions none of whose tokens is good, and authenticators that nobody confirmed in time. Those
 // were never bound to anybody, so they leave no tombstone.
 func (s *Store) Sweep(ctx context.Context, now time.Time) error {

@@ -54,6 +54,8 @@ func (s state) consume(i record.Issuance, c record.Consumption) bool {
 		}
 		s.redeemed["oob_code "+c.Challenge] = true
 		return true
+	case record.BindingCode:
+		return s.consume(i, record.Approval(c))
 	case record.CodeUse:
 		return s.useCode(i, c)
 	case record.Confirmation:

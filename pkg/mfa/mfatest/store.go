@@ -50,11 +50,12 @@ func NewStore(accounts map[string]string) *Store {
 	return s
 }
 
-// Verify makes the address of a subject a verified one.
+// Verify makes the name of a subject a verified address.
 func (s *Store) Verify(subject string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.accounts[subject] = mfa.Account{Name: s.accounts[subject].Name, Verified: true}
+	name := s.accounts[subject].Name
+	s.accounts[subject] = mfa.Account{Name: name, Verified: true, Email: name}
 }
 
 // Put adds authenticators as they are, in place of those with the same id.
