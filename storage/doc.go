@@ -16,6 +16,8 @@
 //	a denial from the second device     SQL       SQL: the same unique row     never undone
 //	how often a device may be asked,    SQL       SQL: under the lock of the   never reset
 //	and which question is live                    user's row
+//	which code is live, how many were   SQL       SQL: under the lock of the   never reset
+//	wrong, what messages were sent                user's row
 //	failures, waits, disabled           SQL       SQL: a conditional update    never reset
 //	authenticators                                in a transaction of its own
 //	last accepted time step, recovery   SQL       SQL: compare-and-set         must not be lost
