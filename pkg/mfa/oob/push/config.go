@@ -10,10 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
-	"net/url"
 	"os"
 	"strings"
+
+	"github.com/sallyport/sallyport/pkg/mfa/oob"
 )
 
 // Config says which push services there are; nil for one that is not used.
@@ -62,7 +62,7 @@ func inside(section string, found []error) error {
 }
 
 func (c FCMConfig) validate() (errs []error) {
-	if err := httpsOrLoopback(c.Endpoint); err != nil {
+	if err := oob.CheckEndpoint(c.Endpoint); err != nil {
 		errs = append(errs, fmt.Errorf("endpoint: %w", err))
 	}
 	if _, err := c.account(); err != nil {
@@ -92,7 +92,7 @@ func (c FCMConfig) account() (serviceAccount, error) {
 	if account.Project == "" || account.Email == "" || account.Key == "" {
 		return account, errors.New("must hold project_id, client_email and private_key")
 	}
-	if httpsOrLoopback(account.TokenURI) != nil {
+	if oob.CheckEndpoint(account.TokenURI) != nil {
 		return account, errors.New("its token_uri must be https, or http to a loopback host")
 	}
 	if _, ok := privateKey([]byte(account.Key)).(*rsa.PrivateKey); !ok {
@@ -114,9 +114,9 @@ func (c APNsConfig) validate() (errs []error) {
 	if strings.ContainsFunc(c.Topic, func(r rune) bool { return !alphanumeric(r) && r != '.' && r != '-' }) {
 		about("topic", errors.New("must be a bundle id, as in com.example.guardian"))
 	}
-	about("endpoint", httpsOrLoopback(c.Endpoint))
+	about("endpoint", oob.CheckEndpoint(c.Endpoint))
 	if c.SecondEndpoint != "" {
-		about("second_endpoint", httpsOrLoopback(c.SecondEndpoint))
+		about("second_endpoint", oob.CheckEndpoint(c.SecondEndpoint))
 	}
 	return errs
 }
@@ -175,23 +175,4 @@ func readFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s is larger than %d KiB", path, fileLimit>>10)
 	}
 	return content, nil
-}
-
-// httpsOrLoopback refuses an address that others could listen at.
-func httpsOrLoopback(text string) error {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Hostname() == "":
-		return errors.New("must be a URL with a host")
-	case u.User != nil || strings.ContainsAny(text, "?#"):
-		return errors.New("must have neither a user, a query nor a fragment")
-	case u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())):
-		return errors.New("must begin with https://; http:// is for loopback hosts only")
-	}
-	return nil
-}
-
-func loopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback()
 }

@@ -56,10 +56,11 @@ var always = []string{"Code", "Digits", "Service", "Minutes", "Time", "Authentic
 // codeLine is what follows a text message, for browsers to fill the code in.
 const codeLine = "\n\n@login.example-bank.com #123456"
 
-// Bounds of a text message: septets of one segment (3GPP TS 23.038, section 6.1.2.1), and
-// of what a text may be at all.
+// Segment is how many septets one text message holds (3GPP TS 23.038, section 6.1.2.1).
+const Segment = 160
+
+// Bounds of what a text may be at all.
 const (
-	segment     = 160
 	longestText = 4000
 	longestLine = 120
 )
@@ -168,17 +169,13 @@ func shortMessage(said string) error {
 	if strings.Contains(said, "://") || strings.Contains(said, "www.") {
 		return errors.New("has a link; people shall not follow links in text messages")
 	}
-	length := 0
-	for _, r := range said + codeLine {
-		n := septets(r)
-		if n == 0 {
-			return fmt.Errorf("has %q, which is not in the alphabet of text messages (GSM 7 bit)", r)
-		}
-		length += n
-	}
-	if length > segment {
+	length, strange := Septets(said + codeLine)
+	switch {
+	case strange != "":
+		return fmt.Errorf("has %q, which is not in the alphabet of text messages (GSM 7 bit)", strange)
+	case length > Segment:
 		return fmt.Errorf("takes %d of the %d letters of one text message, with a service of %d and the line for the browser",
-			length, segment, len(sample["Service"]))
+			length, Segment, len(sample["Service"]))
 	}
 	return nil
 }
@@ -198,20 +195,23 @@ func oneLine(said string) error {
 	return nil
 }
 
-// septets is how many a letter takes in the default alphabet (3GPP TS 23.038, section
-// 6.2.1), 0 if it is not in it.
-func septets(r rune) int {
+// Septets is how long a text is in the default alphabet of text messages (3GPP TS 23.038,
+// section 6.2.1), and the first letter that is not in it.
+func Septets(text string) (length int, strange string) {
 	const (
 		basic = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?" +
 			"¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 		extended = "\f^{}\\[~]|€"
 	)
-	switch {
-	case strings.ContainsRune(basic, r):
-		return 1
-	case strings.ContainsRune(extended, r):
-		return 2
-	default:
-		return 0
+	for _, r := range text {
+		switch {
+		case strings.ContainsRune(basic, r):
+			length++
+		case strings.ContainsRune(extended, r):
+			length += 2
+		default:
+			return length, string(r)
+		}
 	}
+	return length, ""
 }

@@ -134,7 +134,7 @@ func TestValidate(t *testing.T) {
 		{"en.yaml", "sms.code: '{{define `sms.code`}}{{end}}'", "texts: en.yaml: sms.code: "},
 		{"en.yaml", "sms.code: 'Your code for {{.Service}}'", "texts: en.yaml: sms.code: leaves out the code; it must hold {{.Code}}"},
 		{"en.yaml", "sms.code: '{{.Code}}: https://example.com/'", "texts: en.yaml: sms.code: has a link"},
-		{"pl.yaml", "sms.code: '{{.Code}} to twój kod'", "texts: pl.yaml: sms.code: has 'ó', which is not in the alphabet"},
+		{"pl.yaml", "sms.code: '{{.Code}} to twój kod'", "texts: pl.yaml: sms.code: has \"ó\", which is not in the alphabet"},
 		{"en.yaml", "sms.code: '{{.Code}}" + strings.Repeat("x", 161-6-33) + "'", "texts: en.yaml: sms.code: takes 161 of the 160 letters"},
 		{"en.yaml", "sms.code: '{{.Code}}" + strings.Repeat("€", 61) + "'", "texts: en.yaml: sms.code: takes 161 of the 160 letters"},
 		{"en.yaml", "voice.code: '{{.Digits}}'", "texts: en.yaml: voice.code: must say the code two or three times"},
