@@ -1,17 +1,18 @@
 package config
 
 import (
+	"errors"
 	"time"
 
 	"github.com/sallyport/sallyport/config/strict"
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/mfa/oob/phone"
 	"github.com/sallyport/sallyport/pkg/mfa/oob/push"
 	"github.com/sallyport/sallyport/pkg/mfa/oob/wording"
 	"github.com/sallyport/sallyport/pkg/mfa/otp"
 	"github.com/sallyport/sallyport/pkg/mfa/recovery"
-	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/pkg/server"
 	"github.com/sallyport/sallyport/pkg/throttle"
 	"github.com/sallyport/sallyport/pkg/tracing"
@@ -41,8 +42,8 @@ type Config struct {
 	Throttle    throttle.Config `yaml:"throttle" doc:"Limits on attempts."`
 	Audit       audit.Config    `yaml:"audit" doc:"The record of who proved what."`
 	Tracing     tracing.Config  `yaml:"tracing" doc:"Spans for OpenTelemetry; off by default."`
-	Delivery    Delivery        `yaml:"delivery" doc:"How messages reach people. Pushes are sent; mail, text messages and calls are validated, and not sent by this version."`
-	Messages    Messages        `yaml:"messages" doc:"What text messages, calls and mails say."`
+	Delivery    Delivery        `yaml:"delivery" doc:"How messages reach people. Mail is validated, and not sent by this version."`
+	Messages    Messages        `yaml:"messages" doc:"What text messages, calls and mails say, and how many there are at most."`
 
 	read *strict.File // where the settings stand in the file
 }
@@ -50,10 +51,13 @@ type Config struct {
 // Messages are the rules of messages to people.
 type Messages struct {
 	Wording wording.Config `yaml:",inline"`
+	Phone   phone.Rules    `yaml:"phone" doc:"Text messages and calls. They count before they are sent; who reaches a limit waits, and everybody else does not."`
 }
 
 // Validate reports everything that is wrong, each error as "key: text".
-func (m Messages) Validate() error { return m.Wording.Validate() }
+func (m Messages) Validate() error {
+	return errors.Join(m.Wording.Validate(), inside("phone", m.Phone.Validate()))
+}
 
 // Secrets says where the key ring is.
 type Secrets struct {
@@ -113,10 +117,10 @@ type Errors struct {
 
 // Delivery holds the channels to people; nil where none is configured.
 type Delivery struct {
-	Email *Email       `yaml:"email" doc:"Electronic mail."`
-	SMS   *Webhook     `yaml:"sms" doc:"Text messages."`
-	Voice *Webhook     `yaml:"voice" doc:"Calls that speak a code."`
-	Push  *push.Config `yaml:"push" doc:"Push services."`
+	Email *Email             `yaml:"email" doc:"Electronic mail."`
+	SMS   *phone.SMSConfig   `yaml:"sms" doc:"Text messages that bring a code."`
+	Voice *phone.VoiceConfig `yaml:"voice" doc:"Calls that speak a code."`
+	Push  *push.Config       `yaml:"push" doc:"Push services."`
 }
 
 // Email is a mail server that takes the gateway's mail.
@@ -126,11 +130,4 @@ type Email struct {
 	Port   uint16 `yaml:"port" required:"true" example:"587" doc:"Port of the mail server."`
 	TLS    string `yaml:"tls" default:"starttls" enum:"none|starttls|implicit" doc:"Encryption to the mail server; none for loopback hosts only."`
 	From   string `yaml:"from" required:"true" example:"Example <no-reply@example.com>" doc:"Sender of the mail."`
-}
-
-// Webhook is a service that delivers messages, called as Standard Webhooks describes.
-type Webhook struct {
-	Driver string      `yaml:"driver" required:"true" enum:"webhook|twilio" example:"webhook" doc:"The way messages are sent; twilio is not served by this version."`
-	URL    string      `yaml:"url" required:"true" print:"url" example:"https://messages.example.com/send" doc:"Where messages are posted; https, or http to a loopback host."`
-	Secret secret.Text `yaml:"secret" required:"true" example:"${SMS_SECRET}" doc:"whsec_ and the base64 of a key of at least 24 bytes, which signs what is posted."`
 }

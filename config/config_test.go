@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/config"
+	"github.com/sallyport/sallyport/pkg/mfa/oob/phone"
 	"github.com/sallyport/sallyport/pkg/secret"
 )
 
@@ -144,13 +145,13 @@ func TestTheExampleLoads(t *testing.T) {
 	if len(tenants) != 1 || len(tenants[0].Clients) != 4 || len(tenants[0].Users) != 3 {
 		t.Fatalf("tenants = %+v", tenants)
 	}
-	want := []string{":18: dialects", ":25: delivery.email", ":31: delivery.sms", ":35: delivery.voice"}
+	want := []string{":18: dialects: valid, but not served", ":25: delivery.email: valid, but not served", ":31: delivery.sms: has no countries", ":35: delivery.voice: has no countries"}
 	got := c.Warnings()
 	if len(got) != len(want) {
 		t.Fatalf("warnings:\n%s", strings.Join(got, "\n"))
 	}
 	for i := range want {
-		if !strings.Contains(got[i], "sallyport.yaml"+want[i]+": valid, but not served") {
+		if !strings.Contains(got[i], "sallyport.yaml"+want[i]) {
 			t.Errorf("warning %d = %q, want %q in it", i, got[i], want[i])
 		}
 	}
@@ -259,7 +260,8 @@ func TestPrintHoldsNoSecret(t *testing.T) {
 
 // What is printed is what would be read: only the secrets are missing from it.
 func TestPrintIsConfiguration(t *testing.T) {
-	dir := folder(t, map[string]string{"c.yaml": minimal + "trusted_proxies: [10.0.0.0/8, \"fd00::/8\"]\npasswords: {queue: 7}\n"})
+	dir := folder(t, map[string]string{"c.yaml": minimal + "trusted_proxies: [10.0.0.0/8, \"fd00::/8\"]\npasswords: {queue: 7}\n" +
+		"messages: {phone: {per_range: 5, spend: 12.5, prices: {\"+49\": 0.0825, \"+1\": 0}}}\n"})
 	c, err := config.Load(filepath.Join(dir, "c.yaml"), environment(nil))
 	if err != nil {
 		t.Fatal(err)
@@ -278,7 +280,8 @@ func TestPrintIsConfiguration(t *testing.T) {
 	if err := config.Print(&second, again); err != nil {
 		t.Fatal(err)
 	}
-	if first.String() != second.String() || again.Passwords.Queue != 7 || len(again.Server.TrustedProxies) != 2 {
+	if first.String() != second.String() || again.Passwords.Queue != 7 || len(again.Server.TrustedProxies) != 2 ||
+		again.Messages.Phone.PerRange != 5 || again.Messages.Phone.Spend != 125_000 || !maps.Equal(again.Messages.Phone.Prices, map[string]phone.Amount{"+49": 825, "+1": 0}) {
 		t.Errorf("printed\n%s\nand then\n%s", first.String(), second.String())
 	}
 }
@@ -330,7 +333,7 @@ func TestReference(t *testing.T) {
 	if first.String() != second.String() {
 		t.Error("the reference differs from one time to the next")
 	}
-	for _, s := range []string{"### `delivery.push.fcm`", "### `delivery.push.apns`", "### `clients[]`", "| `public_url` | text | required |",
+	for _, s := range []string{"### `delivery.push.fcm`", "### `delivery.push.apns`", "### `delivery.sms.fallback[]`", "| `prices` | map of single values |", "| `audiences` | map of lists |", "### `clients[]`", "| `public_url` | text | required |",
 		"| `access_token` | duration | `15m`; auth0-compat: `24h`; nist: `15m`, at most `1h`; strict: at most `5m` |", "`secret_file`", "\n| `argon2"} {
 		if got := strings.Contains(first.String(), s); got == strings.HasPrefix(s, "\n") {
 			t.Errorf("%q in the reference: %v", s, got)

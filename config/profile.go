@@ -55,8 +55,12 @@ const (
 	proved     = "whoever has a session need not be the one who opened it, and could enroll first"
 	untraced   = "what nobody can trace must not happen"
 	tapped     = "a tap alone does not tell whose login it approves (SP 800-63B, 3.1.3)"
+	pumped     = "who has messages sent to numbers of their own earns by each, and nobody else's budget would end that"
 	auth0Reads = "applications made for Auth0 "
 )
+
+// bounded is how the budgets of messages are held (C-16).
+var bounded = map[Profile]hold{Recommended: {atLeast, "1", pumped}, NIST: {atLeast, "1", pumped}, Strict: {atLeast, "1", pumped}}
 
 // table holds the rows of the profiles that are settings of the file: fixtures, C-01 to
 // C-22, and what section 9 of the standards says of the same rows. Those that are about
@@ -112,6 +116,11 @@ var table = []row{
 		NIST:        {just, "1", "a code that was used is replaced by a new one (SP 800-63B, 4.2.1.1), which several are not"},
 		Strict:      {just, "10", "codes that are used up must be replaced by a person, not by themselves"},
 	}},
+	{"messages.phone.per_number", [4]string{"0", "10", "10", "10"}, bounded},
+	{"messages.phone.per_range", [4]string{"0", "50", "50", "50"}, bounded},
+	{"messages.phone.per_country", [4]string{"0", "500", "500", "500"}, bounded},
+	{"messages.phone.per_gateway", [4]string{"0", "1000", "1000", "1000"}, bounded},
+	{"messages.phone.spend", [4]string{"0", "100", "100", "100"}, bounded},
 	{"passwords.min_length", [4]string{"8", "15", "15", "15"}, map[Profile]hold{Strict: {atLeast, "15", "a password may have to stand alone"}}},
 	{"audit.required", [4]string{"on", "on", "on", "on"}, map[Profile]hold{NIST: {just, "on", untraced}, Strict: {just, "on", untraced}}},
 }

@@ -144,7 +144,37 @@ var cells = []struct {
 		refused("recovery: {codes: 10}", "recovery.codes: profile nist takes just 1"),
 		refused("recovery: {codes: 1}", "recovery.codes: profile strict takes just 10"),
 	}},
-	{"C-16", "", [4]string{}, all(later("codes by message"))},
+	{"C-16", "per_number", [4]string{"0", "10", "10", "10"}, [4]cell{
+		free("messages: {phone: {per_number: 7}}", "less is sent"),
+		refused("messages: {phone: {per_number: 0}}", "messages.phone.per_number: profile recommended takes at least 1"),
+		refused("messages: {phone: {per_number: 0}}", "messages.phone.per_number: profile nist takes at least 1"),
+		refused("messages: {phone: {per_number: 0}}", "messages.phone.per_number: profile strict takes at least 1"),
+	}},
+	{"C-16", "per_range", [4]string{"0", "50", "50", "50"}, [4]cell{
+		free("messages: {phone: {per_range: 7}}", "less is sent"),
+		refused("messages: {phone: {per_range: 0}}", "messages.phone.per_range: profile recommended takes at least 1"),
+		refused("messages: {phone: {per_range: 0}}", "messages.phone.per_range: profile nist takes at least 1"),
+		refused("messages: {phone: {per_range: 0}}", "messages.phone.per_range: profile strict takes at least 1"),
+	}},
+	{"C-16", "per_country", [4]string{"0", "500", "500", "500"}, [4]cell{
+		free("messages: {phone: {per_country: 7}}", "less is sent"),
+		refused("messages: {phone: {per_country: 0}}", "messages.phone.per_country: profile recommended takes at least 1"),
+		refused("messages: {phone: {per_country: 0}}", "messages.phone.per_country: profile nist takes at least 1"),
+		refused("messages: {phone: {per_country: 0}}", "messages.phone.per_country: profile strict takes at least 1"),
+	}},
+	{"C-16", "per_gateway", [4]string{"0", "1000", "1000", "1000"}, [4]cell{
+		free("messages: {phone: {per_gateway: 7}}", "less is sent"),
+		refused("messages: {phone: {per_gateway: 0}}", "messages.phone.per_gateway: profile recommended takes at least 1"),
+		refused("messages: {phone: {per_gateway: 0}}", "messages.phone.per_gateway: profile nist takes at least 1"),
+		refused("messages: {phone: {per_gateway: 0}}", "messages.phone.per_gateway: profile strict takes at least 1"),
+	}},
+	{"C-16", "spend", [4]string{"0", "100", "100", "100"}, [4]cell{
+		free("messages: {phone: {spend: 7}}", "less is sent"),
+		refused("messages: {phone: {spend: 0}}", "messages.phone.spend: profile recommended takes at least 1"),
+		refused("messages: {phone: {spend: 0}}", "messages.phone.spend: profile nist takes at least 1"),
+		refused("messages: {phone: {spend: 0}}", "messages.phone.spend: profile strict takes at least 1"),
+	}},
+	{"C-16", "per_user", [4]string{"10", "10", "10", "10"}, all(refused("messages: {phone: {per_user: 0}}", "messages.phone.per_user: must be between 1 and 1000"))},
 	{"C-17", "", [4]string{}, all(fixed("repeated parameters are refused by the reader of requests"))},
 	{"C-18", "", [4]string{}, all(fixed("both names are routes"))},
 	{"C-19", "tolerant", [4]string{"on", "on", "on", "off"}, [4]cell{
@@ -227,7 +257,7 @@ func TestDefaultsOfProfiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, row := range cells {
-			if line := fmt.Sprintf("\n  %s: %s\n", row.key, row.values[i]); row.values[i] != "" && !strings.Contains(out.String(), line) {
+			if line := fmt.Sprintf("  %s: %s\n", row.key, row.values[i]); row.values[i] != "" && !strings.Contains(out.String(), line) {
 				t.Errorf("%s, profile %s: %q is not printed in\n%s", row.id, p, line, out.String())
 			}
 		}

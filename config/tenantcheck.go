@@ -32,7 +32,7 @@ var (
 
 	scopeToken  = regexp.MustCompile(`^[\x21\x23-\x5B\x5D-\x7E]+$`) // RFC 6749, 3.3
 	visibleText = regexp.MustCompile(`^[\x20-\x7E]+$`)              // RFC 6749, appendix A.1
-	phone       = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)        // E.164
+	phoneNumber = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)        // E.164
 )
 
 // places remembers what must be unique over all tenant files, and where it stands.
@@ -223,7 +223,7 @@ func (t *Tenant) validateUser(u TenantUser, at string, seen places) {
 	if u.EmailVerified && u.Email == "" {
 		t.read.Object(at+".email_verified", "there is no email that could be verified; add one or remove this")
 	}
-	if u.PhoneNumber != "" && !phone.MatchString(u.PhoneNumber) {
+	if u.PhoneNumber != "" && !phoneNumber.MatchString(u.PhoneNumber) {
 		t.read.Object(at+".phone_number", "must be in E.164 form, as in \"+4915550100042\"")
 	}
 	t.validatePassword(u, at)

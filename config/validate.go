@@ -1,12 +1,12 @@
 package config
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/mail"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"strings"
 	"time"
 
@@ -15,11 +15,10 @@ import (
 	"github.com/sallyport/sallyport/pkg/signer"
 )
 
-// Bounds of lifetimes and keys.
+// Bounds of lifetimes.
 const (
 	longestAccess  = signer.LongestLife
 	longestRefresh = 365 * 24 * time.Hour
-	webhookKey     = 24 // bytes (Standard Webhooks)
 )
 
 // Validate reports everything that is wrong, each error as "key: text".
@@ -36,20 +35,15 @@ func (l Lifetimes) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Validate reports everything that is wrong, each error as "key: text".
+// Validate reports everything that is wrong, each error as "key: text": what the package of
+// each channel says of its section.
 func (d Delivery) Validate() error {
 	var errs []error
-	if d.Email != nil {
-		errs = append(errs, inside("email", d.Email.Validate()))
-	}
-	if d.SMS != nil {
-		errs = append(errs, inside("sms", d.SMS.Validate()))
-	}
-	if d.Voice != nil {
-		errs = append(errs, inside("voice", d.Voice.Validate()))
-	}
-	if d.Push != nil {
-		errs = append(errs, inside("push", d.Push.Validate()))
+	section := reflect.ValueOf(d)
+	for _, f := range strict.Fields(section.Type()) {
+		if v := f.In(section); !v.IsNil() {
+			errs = append(errs, inside(f.Key, v.Interface().(interface{ Validate() error }).Validate()))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -77,25 +71,6 @@ func (e Email) Validate() error {
 	}
 	if _, err := mail.ParseAddress(e.From); err != nil {
 		errs = append(errs, errors.New("from: must be an address, as in Example <no-reply@example.com>"))
-	}
-	return errors.Join(errs...)
-}
-
-// Validate reports everything that is wrong, each error as "key: text".
-func (w Webhook) Validate() error {
-	if w.Driver == "twilio" {
-		return errors.New("driver: twilio is not served by this version; use webhook")
-	}
-	var errs []error
-	if err := httpsOrLoopback(w.URL); err != nil {
-		errs = append(errs, fmt.Errorf("url: %w", err))
-	}
-	encoded, ok := strings.CutPrefix(w.Secret.Reveal(), "whsec_")
-	key, err := base64.StdEncoding.DecodeString(encoded)
-	if !ok || err != nil {
-		errs = append(errs, errors.New("secret: must be whsec_ followed by base64"))
-	} else if len(key) < webhookKey {
-		errs = append(errs, fmt.Errorf("secret: is weak; it must hold at least %d bytes in base64", webhookKey))
 	}
 	return errors.Join(errs...)
 }

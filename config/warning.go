@@ -18,8 +18,6 @@ const notServed = "valid, but not served by this version: "
 var unserved = []struct{ path, text string }{
 	{"dialects", "these faces are not served yet"},
 	{"delivery.email", "no mail is sent yet"},
-	{"delivery.sms", "no text message is sent yet"},
-	{"delivery.voice", "nobody is called yet"},
 }
 
 // unservedGrants are the grants of a tenant file that nobody can use yet.
@@ -76,7 +74,20 @@ func (c *Config) Warnings() []string {
 	if push := c.Delivery.Push; push != nil && push.APNs != nil {
 		w.open("delivery.push.apns.key_file", push.APNs.KeyFile, 0o077)
 	}
+	if c.Delivery.SMS != nil {
+		w.abroad("delivery.sms", c.Delivery.SMS.Countries)
+	}
+	if c.Delivery.Voice != nil {
+		w.abroad("delivery.voice", c.Delivery.Voice.Countries)
+	}
 	return w.lines()
+}
+
+// abroad warns of a channel that serves numbers all over the world.
+func (w *warnings) abroad(path string, countries []string) {
+	if len(countries) == 0 {
+		w.add(path, "has no countries: whoever has a password may have messages sent to every country, at its price; name those where your users live")
+	}
 }
 
 // open warns of a file with keys that more people can read than should.

@@ -157,10 +157,10 @@ func repeated(list reflect.Value, i int) bool {
 	return false
 }
 
-// mapping decodes a map from names to lists.
+// mapping decodes a map from names to lists or single values.
 func (r *File) mapping(n *yaml.Node, path string, f Field, v reflect.Value) {
 	if n.Kind != yaml.MappingNode {
-		r.fail(n.Line, path, "must be a mapping of names to lists; write {} for an empty one")
+		r.fail(n.Line, path, "must be a mapping of names to "+entries(v.Type())+"; write {} for an empty one")
 		return
 	}
 	v.Set(reflect.MakeMap(v.Type()))
@@ -179,6 +179,14 @@ func (r *File) mapping(n *yaml.Node, path string, f Field, v reflect.Value) {
 		r.value(child, at, f, entry)
 		v.SetMapIndex(reflect.ValueOf(key.Value), entry)
 	}
+}
+
+// entries names what a map holds, for people.
+func entries(t reflect.Type) string {
+	if t.Elem().Kind() == reflect.Slice {
+		return "lists"
+	}
+	return "single values"
 }
 
 // secretFile reads a secret from a file.

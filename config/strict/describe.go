@@ -67,7 +67,7 @@ func typeOf(f Field) string {
 	case t.Kind() == reflect.Bool:
 		return "on/off"
 	case t.Kind() == reflect.Map:
-		return "map of lists"
+		return "map of " + entries(t)
 	case t.Kind() == reflect.Slice:
 		return "list"
 	case f.Tag.Get("file") == "folder":

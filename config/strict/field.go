@@ -1,6 +1,7 @@
 package strict
 
 import (
+	"encoding"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -15,6 +16,12 @@ var (
 	durationType = reflect.TypeFor[time.Duration]()
 	prefixType   = reflect.TypeFor[netip.Prefix]()
 )
+
+// A Value is one value in the file that its own package reads: an amount of money, say.
+type Value interface {
+	encoding.TextUnmarshaler
+	Kind() string // what it must be, for people
+}
 
 // A Field is a setting: a key of a section, and the struct field behind it.
 type Field struct {

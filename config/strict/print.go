@@ -50,6 +50,8 @@ func valueNode(f Field, v reflect.Value) *yaml.Node {
 			return n
 		}
 		return nil
+	case v.Kind() == reflect.Map:
+		return mapNode(f, v)
 	case v.Kind() == reflect.Slice:
 		list := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
 		for i := range v.Len() {
@@ -59,6 +61,19 @@ func valueNode(f Field, v reflect.Value) *yaml.Node {
 	default:
 		return scalarNode(f, v)
 	}
+}
+
+// mapNode writes a map in the order of its names.
+func mapNode(f Field, v reflect.Value) *yaml.Node {
+	out := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}
+	names := v.MapKeys()
+	slices.SortFunc(names, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+	for _, name := range names {
+		key := &yaml.Node{}
+		key.SetString(name.String())
+		out.Content = append(out.Content, key, valueNode(f, v.MapIndex(name)))
+	}
+	return out
 }
 
 func scalarNode(f Field, v reflect.Value) *yaml.Node {

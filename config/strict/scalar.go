@@ -127,7 +127,10 @@ func noFile(f Field, name string) string {
 // Set gives a value its text, or says what it must be instead.
 func Set(v reflect.Value, text string) string {
 	var err error
+	own, reads := v.Addr().Interface().(Value)
 	switch {
+	case reads:
+		err = own.UnmarshalText([]byte(text))
 	case v.Type() == secretType:
 		v.Set(reflect.ValueOf(secret.New(text)))
 	case v.Type() == prefixType:
@@ -163,6 +166,9 @@ func Set(v reflect.Value, text string) string {
 
 // kindOf names what a value is, for people.
 func kindOf(t reflect.Type) string {
+	if own, ok := reflect.New(t).Interface().(Value); ok {
+		return own.Kind()
+	}
 	switch {
 	case t == durationType:
 		return "a duration such as 90s, 10m or 24h"
