@@ -98,6 +98,7 @@ var rows = []struct {
 	{8, []string{"pkg/guardian"}, "the contract with phones is transport: it and the server meet in the gateway"},
 	{8, []string{"config/strict"}, "the reader of files knows no setting"},
 	{8, []string{"pkg/health", "pkg/metrics", "pkg/tracing"}, "what asks, counts and traces knows nothing of what it watches: the gateway joins them"},
+	{9, []string{"pkg/observer"}, "what the parts tell and what counts it meet here, and no setting does"},
 	{9, []string{"config"}, "configuration is made of each package's own Config and decides nothing"},
 	{10, []string{"pkg/gateway"}, "the gateway joins everything and is known by the command alone"},
 	{10, []string{"cmd/sallyport/listing"}, "what prints rows does not know what is in them"},

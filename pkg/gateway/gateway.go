@@ -23,6 +23,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/mfa/oob"
 	"github.com/sallyport/sallyport/pkg/mfa/oob/push"
 	"github.com/sallyport/sallyport/pkg/oauth"
+	"github.com/sallyport/sallyport/pkg/observer"
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/pkg/server"
 	"github.com/sallyport/sallyport/pkg/signer"
@@ -45,7 +46,7 @@ type Gateway struct {
 	Public     http.Handler // the OAuth and MFA endpoints
 	Management http.Handler // probes and metrics
 
-	observer observer
+	observer observer.Observer
 	probes   *health.Probes
 	stores   *stores
 	signer   *signer.Signer
@@ -80,8 +81,8 @@ func prepare(ctx context.Context, o Options) (*Gateway, error) {
 	if tracer != nil {
 		o.Log = slog.New(tracing.Log(o.Log.Handler()))
 	}
-	g := &Gateway{Options: o, observer: observer{metrics: metrics.New(o.Now), tracer: tracer}, probes: &health.Probes{Log: o.Log}, waiters: oob.NewWaiters()}
-	g.Management = g.probes.Handler(g.observer.metrics.Handler(o.Log))
+	g := &Gateway{Options: o, observer: observer.Observer{Metrics: metrics.New(o.Now), Tracer: tracer}, probes: &health.Probes{Log: o.Log}, waiters: oob.NewWaiters()}
+	g.Management = g.probes.Handler(g.observer.Metrics.Handler(o.Log))
 	return g, nil
 }
 
@@ -94,8 +95,8 @@ func (g *Gateway) Close() error {
 		}
 		errs = append(errs, g.stores.close())
 	}
-	if g.observer.tracer != nil {
-		errs = append(errs, g.observer.tracer.Close())
+	if g.observer.Tracer != nil {
+		errs = append(errs, g.observer.Tracer.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -105,18 +106,18 @@ func (g *Gateway) start(ctx context.Context) (err error) {
 	if g.ring, err = openRing(g.Options); err != nil {
 		return err
 	}
-	if g.stores, err = openStores(ctx, g.Options, g.ring.Ring, g.observer.watch); err != nil {
+	if g.stores, err = openStores(ctx, g.Options, g.ring.Ring, g.observer.Watch); err != nil {
 		return err
 	}
-	g.observer.metrics.Pools(g.stores.sql.Pools())
-	g.observer.metrics.Counter("audit_lost_total", "Audit records that could not be written, with audit.required off.", g.stores.sql.Lost)
+	g.observer.Metrics.Pools(g.stores.sql.Pools())
+	g.observer.Metrics.Counter("audit_lost_total", "Audit records that could not be written, with audit.required off.", g.stores.sql.Lost)
 	if err := g.stores.sql.Migrate(ctx); err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
 	}
 	if err := g.joinRing(ctx); err != nil {
 		return err
 	}
-	users, err := newPasswords(g.Options, g.stores.sql, g.observer.gate(g.Config.Passwords))
+	users, err := newPasswords(g.Options, g.stores.sql, g.observer.Gate(g.Config.Passwords))
 	if err != nil {
 		return err
 	}
@@ -213,7 +214,7 @@ func (g *Gateway) compose(users identity.Verifier) *server.Server {
 	})
 	options := grants.Options{Registry: sql, Users: users, Verifier: verifier, Issuer: issuer, Manage: issuer.Credential, URL: url,
 		Passwords: &throttle.Passwords{Store: sql, User: c.Throttle.PasswordAttempts, Address: c.Throttle.AddressAttempts, Now: g.Now}}
-	clients := &oauth.Authenticator{Registry: registry{sql}, Redeemer: sql, Audiences: assertionAudiences(c), Now: g.Now}
+	clients := &oauth.Authenticator{Registry: observer.Registry{Registry: sql}, Redeemer: sql, Audiences: assertionAudiences(c), Now: g.Now}
 	return server.New(server.Options{
 		URL: url, Proxies: c.Server.TrustedProxies,
 		Provider: oauth.NewProvider(clients, append(firstGrants(c, options), grants.NewMFA(options),

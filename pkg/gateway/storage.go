@@ -9,6 +9,7 @@ import (
 
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/mfa/oob"
+	"github.com/sallyport/sallyport/pkg/observer"
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/storage/memory"
 	"github.com/sallyport/sallyport/storage/redis"
@@ -33,7 +34,7 @@ type stores struct {
 
 // openStores opens what the configuration names, watched. A SQLite database takes one
 // gateway.
-func openStores(ctx context.Context, o Options, ring *secret.Ring, watched func(part, help string) watch) (*stores, error) {
+func openStores(ctx context.Context, o Options, ring *secret.Ring, watched func(part, help string) observer.Watch) (*stores, error) {
 	s := &stores{}
 	var err error
 	if err := o.Config.DatabaseFolder(); err != nil {
@@ -58,7 +59,7 @@ func openStores(ctx context.Context, o Options, ring *secret.Ring, watched func(
 	return s, nil
 }
 
-func openRedis(ctx context.Context, o Options, w watch) (state, error) {
+func openRedis(ctx context.Context, o Options, w observer.Watch) (state, error) {
 	r, err := redis.Open(ctx, redis.Options{URL: o.Config.Redis.URL, Now: o.Now, Log: o.Log, Watch: w})
 	if err != nil {
 		return nil, fmt.Errorf("open redis.url: %w", err)
@@ -72,7 +73,7 @@ func OpenSQL(ctx context.Context, o Options, ring *secret.Ring) (*sqlstore.Store
 	return openSQL(ctx, o, ring, nil)
 }
 
-func openSQL(ctx context.Context, o Options, ring *secret.Ring, w watch) (*sqlstore.Store, error) {
+func openSQL(ctx context.Context, o Options, ring *secret.Ring, w observer.Watch) (*sqlstore.Store, error) {
 	s, err := sqlstore.Open(ctx, sqlstore.Options{
 		URL: o.Config.Database.URL, Ring: ring, Now: o.Now, Log: o.Log, AuditOptional: !o.Config.Audit.Required, Watch: w,
 	})
