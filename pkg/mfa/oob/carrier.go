@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/pkg/audit"
+	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/record"
 	"github.com/sallyport/sallyport/pkg/secret"
@@ -51,7 +52,7 @@ type Budget struct {
 
 // A Message brings a code to a person.
 type Message struct {
-	ID        string // one for all that try to deliver it, so that it is not sent twice
+	ID        string // one for all that try to deliver it, so that it is not sent twice; see [Reference]
 	To        secret.Text
 	Code      secret.Text // six digits
 	Service   string      // the name that people know the gateway by
@@ -59,6 +60,27 @@ type Message struct {
 	Client    string      // client_id
 	Locale    string      // the languages that the person reads, as Accept-Language has them; empty: not known
 	ExpiresIn time.Duration
+	URL       string // the gateway's public one, for receipts
+	// Told hears from each provider that was asked, by its name; nil: nobody wants to know.
+	Told func(provider string, o Outcome)
+}
+
+// Via is a provider of the message. What comes of it is told.
+func (m Message) Via(name string, offer func(ctx context.Context) error) Provider {
+	return Provider{Name: name, Offer: func(ctx context.Context) error {
+		err := offer(ctx)
+		outcome := Accepted
+		if err != nil {
+			outcome = Unavailable
+		}
+		if fault.Of(err) == fault.Undeliverable {
+			outcome = Refused
+		}
+		if m.Told != nil {
+			m.Told(name, outcome)
+		}
+		return err
+	}}
 }
 
 // MaxWrong is how many wrong codes end a challenge (standards, S-12). Each counts for the

@@ -25,10 +25,16 @@ type CodesOptions struct {
 	Clients  Clients
 	URL      string        // the public one
 	Service  func() string // the name that people know this gateway by
+	Counted  func(channel, provider string, o Outcome)
+	Ring     *secret.Ring
 	Now      func() time.Time
 	Random   io.Reader
 	Log      *slog.Logger
 }
+
+// receiptsFor is how long after its code a message may still be reported on. Networks give
+// up sooner.
+const receiptsFor = 24 * time.Hour
 
 // codeChannel is a channel whose messages carry a code, which the client sends back.
 type codeChannel struct {
@@ -120,9 +126,14 @@ func (c codeChannel) Send(ctx context.Context, ch Challenge, a mfa.Authenticator
 	if err != nil {
 		return err
 	}
+	id, err := Reference{Transaction: ch.Handle, Until: ch.ExpiresAt.Add(receiptsFor)}.Seal(c.o.Ring, c.Name())
+	if err != nil {
+		return err
+	}
 	err = c.Carrier.Send(ctx, Message{
-		ID: ch.ID, To: a.Address, Code: code, Service: c.o.Service(), Host: host,
-		Client: ch.Client, Locale: ch.Locale, ExpiresIn: ch.ExpiresAt.Sub(ch.CreatedAt),
+		ID: id, To: a.Address, Code: code, Service: c.o.Service(), Host: host,
+		Client: ch.Client, Locale: ch.Locale, ExpiresIn: ch.ExpiresAt.Sub(ch.CreatedAt), URL: c.o.URL,
+		Told: func(provider string, o Outcome) { c.o.Counted(c.Name(), provider, o) },
 	})
 	if err != nil {
 		c.o.Log.WarnContext(ctx, "a message was not delivered", "channel", c.Name(), "authenticator", a.ID, "error", err)

@@ -82,6 +82,7 @@ type loft struct {
 	clock      *mfatest.Clock
 	ring       *secret.Ring
 	store      *memory.Store
+	counted    []string
 }
 
 func newLoft(t testing.TB) *loft {
@@ -97,6 +98,9 @@ func newLoft(t testing.TB) *loft {
 		Carriers: []oob.Carrier{l.day, l.night}, Store: l.ledger,
 		Clients: registered{"spa": {ID: "spa", Origins: []string{"https://app.example.com:8443", "https://other.example.com"}}, "web": {ID: "web"}},
 		URL:     "https://login.example.com/", Service: func() string { return "Example" }, Now: l.clock.Now, Random: chance, Log: slog.New(slog.DiscardHandler),
+		Ring: l.ring, Counted: func(channel, provider string, o oob.Outcome) {
+			l.counted = append(l.counted, channel+" "+provider+" "+string(o))
+		},
 	})
 	l.Factor = oob.New(oob.Options{
 		Channels: channels, Store: l.store, Waiters: oob.NewWaiters(), Ring: l.ring, Lifetime: 5 * time.Minute, Now: l.clock.Now, Random: chance,
@@ -130,26 +134,31 @@ func TestCode(t *testing.T) {
 	}
 	m, code := l.day.sent[0], l.day.sent[0].Code.Reveal()
 	asked := l.ledger.asked[0]
-	if want := (oob.Message{ID: asked.Challenge.ID, To: home.Address, Code: m.Code, Service: "Example", Host: "app.example.com", Client: "spa",
+	m.Told("day.fallback[1]", oob.Refused)
+	if len(l.counted) != 1 || l.counted[0] != "day day.fallback[1] refused" {
+		t.Errorf("counted %q", l.counted)
+	}
+	m.Told = nil
+	if want := (oob.Message{ID: m.ID, URL: "https://login.example.com/", To: home.Address, Code: m.Code, Service: "Example", Host: "app.example.com", Client: "spa",
 		Locale: "de-AT", ExpiresIn: 5 * time.Minute}); !reflect.DeepEqual(m, want) || len(code) != 6 || strings.Trim(code, "0123456789") != "" {
 		t.Errorf("sent %+v with %q", m, code)
 	}
 	if asked.Authenticator.ID != home.ID || len(asked.Budgets) != 1 || !asked.Event.Success || asked.Event.Address != "192.0.2.7" {
 		t.Errorf("asked %+v", asked)
 	}
-	kept, _, err := l.store.Challenge(t.Context(), m.ID)
+	kept, _, err := l.store.Challenge(t.Context(), asked.Challenge.ID)
 	if err != nil || kept.Code != "" || strings.Contains(kept.Hash, code) || kept.Answered {
 		t.Errorf("kept %+v, %v", kept, err)
 	}
 	answered, err := l.Await(t.Context(), "t1", proof, 0)
-	if err != nil || answered != (mfa.Answered{Authenticator: home.ID, Challenge: m.ID}) {
+	if err != nil || answered != (mfa.Answered{Authenticator: home.ID, Challenge: asked.Challenge.ID}) {
 		t.Errorf("%+v, %v", answered, err)
 	}
 	got, err := l.Verify(t.Context(), home, proof)
 	if err != nil || len(got.Consumes) != 1 || got.Methods[0] != "tel" {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	if use, ok := got.Consumes[0].(record.BindingCode); !ok || use.Challenge != m.ID || use.Authenticator != home.ID || use.Spent() != fault.WrongBindingCode {
+	if use, ok := got.Consumes[0].(record.BindingCode); !ok || use.Challenge != asked.Challenge.ID || use.Authenticator != home.ID || use.Spent() != fault.WrongBindingCode {
 		t.Errorf("%+v", got.Consumes[0])
 	}
 }
