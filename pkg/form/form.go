@@ -72,15 +72,21 @@ func (b Reader) Read(r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	form, err := b.parse(r.Header.Values("Content-Type"), text)
+	form, err := b.Parse(r.Header.Values("Content-Type"), text)
 	if err != nil {
-		return err
-	}
-	if err := check(form, b.Known); err != nil {
 		return err
 	}
 	r.PostForm, r.Form = form, form
 	return nil
+}
+
+// Parse parses a body that was read, by the Content-Type headers that it came with.
+func (b Reader) Parse(types []string, text []byte) (url.Values, error) {
+	form, err := b.parse(types, text)
+	if err != nil {
+		return nil, err
+	}
+	return form, check(form, b.Known)
 }
 
 // ReadAll reads the whole body: a part of one is never looked at (B-65).

@@ -23,15 +23,18 @@ type Line struct {
 // A service tries once to have words delivered.
 type service interface {
 	deliver(ctx context.Context, l letter) error
+	// receipt reads what it sent about a message. It fails with fault.NotFound if it sends
+	// nothing, with fault.BadReceipt, or with fault.BadRequest.
+	receipt(c oob.Callback) (oob.Receipt, error)
 }
 
 // A letter is a message in words.
 type letter struct {
 	oob.Message
 
-	id      string // what the services know it by
-	channel string
-	words   Words
+	channel  string
+	receipts string // where the service sends them
+	words    Words
 }
 
 // Words are what a person reads or hears.
@@ -103,23 +106,12 @@ func (l *Line) Budgets(subject string, to secret.Text) ([]oob.Budget, error) {
 
 // Deliver offers a message in words to one service after the other.
 func (l *Line) Deliver(ctx context.Context, m oob.Message, words Words) error {
-	out := letter{Message: m, id: l.id(m), channel: l.about.Name, words: words}
 	var providers []oob.Provider
 	for i, s := range l.services {
-		name := l.about.Name
-		if i > 0 {
-			name = fmt.Sprintf("%s.fallback[%d]", name, i-1)
-		}
-		providers = append(providers, oob.Provider{Name: name, Offer: func(ctx context.Context) error { return s.deliver(ctx, out) }})
+		out := letter{Message: m, channel: l.about.Name, receipts: oob.ReceiptURL(m.URL, l.about.Name, i), words: words}
+		providers = append(providers, m.Via(oob.ProviderName(l.about.Name, i), func(ctx context.Context) error { return s.deliver(ctx, out) }))
 	}
 	return oob.Deliver(ctx, providers...)
-}
-
-// id is what services know a message by, the same with each try. It does not tell them the
-// gateway's own.
-func (l *Line) id(m oob.Message) string {
-	const length = 32
-	return "msg_" + secret.Hash(secret.New("message for a service\x00" + l.about.Name + "\x00" + m.ID))[:length]
 }
 
 // Minutes is how long a code is good, as people are told: never too long.

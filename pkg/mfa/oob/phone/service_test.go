@@ -79,7 +79,7 @@ func TestWebhook(t *testing.T) {
 	}
 	got := w.Next(t)
 	want := phonetest.Message{ID: got.ID, Channel: "sms", To: fixture, Code: code, Text: words.Text, ExpiresIn: 300, Client: "spa", Language: "en"}
-	if got != want || len(got.ID) != 36 || strings.Contains(got.ID, "chl_1") {
+	if got != want || got.ID != message().ID {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	if len(w.Messages()) != 1 || w.Tries() != 2 {
@@ -90,7 +90,8 @@ func TestWebhook(t *testing.T) {
 	if err := l.Deliver(t.Context(), other, words); err != nil || w.Next(t).ID == got.ID {
 		t.Errorf("another message has the same id: %v", err)
 	}
-	if err := deliver(t, line(t, "voice", w.Service()), words); err != nil || w.Next(t).Channel != "voice" {
+	other.ID = "chl_3"
+	if err := line(t, "voice", w.Service()).Deliver(t.Context(), other, words); err != nil || w.Next(t).Channel != "voice" {
 		t.Errorf("a call: %v", err)
 	}
 }
@@ -151,6 +152,38 @@ func TestTwilio(t *testing.T) {
 		}
 		if got := w.Next(t); got.Channel != "voice" || got.Code != code || got.Text != spoken.Text || got.Language != want {
 			t.Errorf("%+v", got)
+		}
+	}
+}
+
+// TestTwilioIsAskedForReceipts: at the URL of the service's place, with the message, where
+// Twilio can sign them and call; each service is told apart by what came of the message.
+func TestTwilioIsAskedForReceipts(t *testing.T) {
+	down, w := phonetest.NewTwilio(t), phonetest.NewTwilio(t)
+	down.Always(&phonetest.Failure{Status: http.StatusBadRequest})
+	byKey := w.Service()
+	byKey.APIKey, byKey.AuthToken = w.Key, secret.New(w.Secret)
+	for _, c := range []struct {
+		channel, url string
+		service      phone.Service
+		want         string
+	}{
+		{"sms", "https://login.example.com/tenant/", w.Service(), "https://login.example.com/tenant/receipts/sms/1?id=chl_1"},
+		{"voice", "https://login.example.com/", w.Service(), "https://login.example.com/receipts/voice/1?id=chl_1"},
+		{"sms", "http://localhost:8080/", w.Service(), ""},
+		{"sms", "https://login.example.com/", byKey, ""},
+	} {
+		told := ""
+		m, spoken := message(), phone.Words{Text: "0, 1, 2, 3, 4, 5.", Language: "en"}
+		m.URL, m.Told = c.url, func(provider string, o oob.Outcome) { told += provider + " " + string(o) + ";" }
+		if err := line(t, c.channel, down.Service(), c.service).Deliver(t.Context(), m, spoken); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.Next(t).Callback; got != c.want {
+			t.Errorf("asked for receipts at %q, want %q", got, c.want)
+		}
+		if want := c.channel + " refused;" + c.channel + ".fallback[0] accepted;"; told != want {
+			t.Errorf("told %q, want %q", told, want)
 		}
 	}
 }

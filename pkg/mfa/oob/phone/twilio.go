@@ -40,12 +40,15 @@ func (t *twilio) deliver(ctx context.Context, l letter) error {
 			return err
 		}
 	}
+	if callback := t.callback(l); callback != "" {
+		form.Set("StatusCallback", callback)
+	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url+resource, strings.NewReader(form.Encode()))
 	if err != nil {
 		return undeliverable("the service has no URL")
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.Header.Set("I-Twilio-Idempotency-Token", l.id)
+	r.Header.Set("I-Twilio-Idempotency-Token", l.ID)
 	r.SetBasicAuth(cmp.Or(t.s.APIKey, t.s.AccountSID), t.s.AuthToken.Reveal())
 	body, err := call(t.client, r, t.now())
 	return accepted(body, err)

@@ -53,9 +53,9 @@ func (w *webhook) deliver(ctx context.Context, l letter) error {
 	now := w.now()
 	at := strconv.FormatInt(now.Unix(), 10)
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Webhook-Id", l.id)
+	r.Header.Set("Webhook-Id", l.ID)
 	r.Header.Set("Webhook-Timestamp", at)
-	r.Header.Set("Webhook-Signature", "v1,"+w.sign(l.id, at, content))
+	r.Header.Set("Webhook-Signature", "v1,"+w.sign(l.ID, at, content))
 	_, err = call(w.client, r, now)
 	return err
 }

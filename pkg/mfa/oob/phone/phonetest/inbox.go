@@ -21,6 +21,7 @@ type Message struct {
 	ExpiresIn int    // seconds
 	Client    string // where the service is told
 	Language  string // of the text
+	Callback  string // where receipts shall go, if there shall be any
 }
 
 // A Failure is what a service does in the place of taking a message.

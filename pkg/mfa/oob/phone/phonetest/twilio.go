@@ -90,7 +90,7 @@ func (w *Twilio) resource(prefix string, read func(url.Values) (Message, *refusa
 			writeJSON(rw, no.Status, no)
 			return
 		}
-		m.ID, m.To = r.Header.Get("I-Twilio-Idempotency-Token"), r.PostForm.Get("To")
+		m.ID, m.To, m.Callback = r.Header.Get("I-Twilio-Idempotency-Token"), r.PostForm.Get("To"), r.PostForm.Get("StatusCallback")
 		w.mu.Lock()
 		w.keep(m) // the same again too: nothing is promised about the token
 		w.mu.Unlock()
@@ -140,7 +140,7 @@ func (w *Twilio) message(form url.Values) (Message, *refusal) {
 		m.Code = found[1]
 	}
 	switch {
-	case !only(form, "To", "Body", "From", "MessagingServiceSid", "ValidityPeriod"), err != nil || valid < 1 || valid > longest:
+	case !only(form, "To", "Body", "From", "MessagingServiceSid", "ValidityPeriod", "StatusCallback"), err != nil || valid < 1 || valid > longest:
 		return m, &badParameter
 	case m.Text == "":
 		return m, &noBody
@@ -164,7 +164,7 @@ func (w *Twilio) call(form url.Values) (Message, *refusal) {
 	}
 	text := form.Get("Twiml")
 	switch {
-	case !only(form, "To", "From", "Twiml"):
+	case !only(form, "To", "From", "Twiml", "StatusCallback"):
 		return Message{}, &badParameter
 	case form.Get("From") != w.From:
 		return Message{}, &badFrom
