@@ -96,6 +96,7 @@ var rows = []struct {
 	{7, []string{"grants", "pkg/oauth"}, "the adapters to fosite do not know the transport, nor each other: the gateway joins them"},
 	{8, []string{"pkg/server", "pkg/dialect/*", "storage", "storage/*", "config/*"}, "transport, storage and the reading of files meet only above"},
 	{8, []string{"pkg/guardian"}, "the contract with phones is transport: it and the server meet in the gateway"},
+	{8, []string{"pkg/receipt"}, "what providers call is transport: it and the server meet in the gateway"},
 	{8, []string{"config/strict"}, "the reader of files knows no setting"},
 	{8, []string{"pkg/health", "pkg/metrics", "pkg/tracing"}, "what asks, counts and traces knows nothing of what it watches: the gateway joins them"},
 	{9, []string{"pkg/observer"}, "what the parts tell and what counts it meet here, and no setting does"},
@@ -155,7 +156,7 @@ var concrete = []struct {
 	packages, known []string
 	why             string
 }{
-	{[]string{"pkg/mfa/*"}, []string{"pkg/mfa/oob/*", "pkg/guardian", "storage/*", "config", "pkg/gateway", "pkg/gateway/*", "cmd/sallyport", "cmd/sallyport/*", "docs/examples/*"},
+	{[]string{"pkg/mfa/*"}, []string{"pkg/mfa/oob/*", "pkg/guardian", "pkg/receipt", "storage/*", "config", "pkg/gateway", "pkg/gateway/*", "cmd/sallyport", "cmd/sallyport/*", "docs/examples/*"},
 		"factors are used through the interfaces of pkg/mfa, so that a new one is one line in the gateway; storage implements what they keep"},
 	{[]string{"storage/*"}, []string{"config", "pkg/gateway", "pkg/gateway/*", "docs/examples/*"},
 		"only the gateway chooses a backend; others state what they need as an interface"},

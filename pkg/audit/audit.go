@@ -37,7 +37,8 @@ const (
 	Reported        Type = "challenge.reported" // denied, and it was somebody else who logged in
 	AnswerRefused   Type = "answer.refused"     // a device's answer that is late, forged, replayed or about another login
 	DeviceChanged   Type = "device.changed"
-	DeviceGone      Type = "device.unreachable" // its push service knows it no more
+	DeviceGone      Type = "device.unreachable"  // its push service knows it no more
+	Undelivered     Type = "message.undelivered" // its provider gave up after having accepted it
 	Associated      Type = "authenticator.associated"
 	Removed         Type = "authenticator.removed"
 	UserChanged     Type = "user.changed"

@@ -16,6 +16,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/guardian"
 	"github.com/sallyport/sallyport/pkg/guardian/phone"
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/receipt"
 	"github.com/sallyport/sallyport/pkg/server"
 )
 
@@ -28,7 +29,8 @@ var knownRoutes = []string{
 	"HEAD /.well-known/openid-configuration", "HEAD /mfa/authenticators", "HEAD /userinfo",
 	"PATCH /api/device-accounts/{id}", "PATCH /appliance-mfa/api/device-accounts/{id}",
 	"POST /api/enroll", "POST /api/resolve-transaction", "POST /appliance-mfa/api/enroll", "POST /appliance-mfa/api/resolve-transaction",
-	"POST /mfa/associate", "POST /mfa/challenge", "POST /oauth/introspect", "POST /oauth/revoke", "POST /oauth/token", "POST /userinfo",
+	"POST /mfa/associate", "POST /mfa/challenge", "POST /oauth/introspect", "POST /oauth/revoke", "POST /oauth/token",
+	"POST /receipts/{channel}/{provider}", "POST /userinfo",
 }
 
 // The grant types that discovery names, each with the other names that it is served
@@ -154,7 +156,8 @@ func routes(t *testing.T, w *gatewaytest.World) []string {
 	for _, e := range guardian.New(guardian.Options{}).Endpoints() {
 		phones.Endpoints = append(phones.Endpoints, server.Endpoint{Method: e.Method, Path: e.Path, Do: e.Do})
 	}
-	router := server.New(server.Options{URL: w.URL, Verifier: mfa.NewVerifier(mfa.Options{}), Faces: []server.Face{phones}}).Routes()
+	receipts := server.Face{Endpoints: []server.Endpoint{{Method: http.MethodPost, Path: receipt.Path}}}
+	router := server.New(server.Options{URL: w.URL, Verifier: mfa.NewVerifier(mfa.Options{}), Faces: []server.Face{phones, receipts}}).Routes()
 	var out []string
 	err := router.Walk(func(route *mux.Route, _ *mux.Router, _ []*mux.Route) error {
 		path, err := route.GetPathTemplate()

@@ -52,8 +52,9 @@ type Gateway struct {
 	signer   *signer.Signer
 	tenant   atomic.Pointer[string] // its name, as authenticator apps show it
 
-	senders push.Senders // by service; none, and nobody is asked
-	waiters *oob.Waiters // polls of this node that wait
+	senders  push.Senders // by service; none, and nobody is asked
+	carriers []oob.Carrier
+	waiters  *oob.Waiters // polls of this node that wait
 
 	ring    *keyRing
 	lacking atomic.Pointer[error] // a key that seals is not in the ring
@@ -140,6 +141,9 @@ func (g *Gateway) start(ctx context.Context) (err error) {
 		return fmt.Errorf("load the signing keys: %w", err)
 	}
 	if g.senders, err = newSenders(g.Options); err != nil {
+		return err
+	}
+	if g.carriers, err = newCarriers(g.Options); err != nil {
 		return err
 	}
 	g.Public = g.compose(users).Handler()

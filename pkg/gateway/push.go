@@ -44,8 +44,11 @@ func (g *Gateway) transactions() push.Transactions {
 // issuer is the name that people know this gateway by.
 func (g *Gateway) issuer() string { return *g.tenant.Load() }
 
-// faces are the protocols that are served beside OAuth: that of phones, if pushes are sent.
-func (g *Gateway) faces() []server.Face {
+// faces are the protocols that are served beside OAuth.
+func (g *Gateway) faces() []server.Face { return append(g.phones(), g.receipts()...) }
+
+// phones is the protocol of phones, if pushes are sent.
+func (g *Gateway) phones() []server.Face {
 	if len(g.senders) == 0 {
 		return nil
 	}

@@ -33,6 +33,7 @@ type Metrics struct {
 	requests *prometheus.HistogramVec
 	tokens   *prometheus.CounterVec
 	factors  *prometheus.CounterVec
+	messages *prometheus.CounterVec
 }
 
 // New makes them, with those of the Go runtime, of the process and of the build.
@@ -47,8 +48,10 @@ func New(now func() time.Time) *Metrics {
 			Help: "Requests at the token endpoint, by grant type and outcome: ok, or the kind of failure."}, []string{"grant", "outcome"}),
 		factors: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "mfa_requests_total",
 			Help: "Steps of second factors (associate, challenge, verify), by factor, channel and outcome."}, []string{"step", "factor", "channel", "outcome"}),
+		messages: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "messages_total",
+			Help: "Messages with a code, by what each provider that was asked made of them."}, []string{"channel", "provider", "outcome"}),
 	}
-	m.registry.MustRegister(m.inFlight, m.requests, m.tokens, m.factors, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.inFlight, m.requests, m.tokens, m.factors, m.messages, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
 	return m
 }
@@ -87,6 +90,12 @@ func (m *Metrics) Begin() func(Request) {
 			m.factors.WithLabelValues(r.Step, orNone(r.Factor), orNone(r.Channel), outcome).Inc()
 		}
 	}
+}
+
+// Message counts what a provider made of a message: when it was sent, and once more when a
+// receipt says what became of it.
+func (m *Metrics) Message(channel, provider, outcome string) {
+	m.messages.WithLabelValues(channel, provider, outcome).Inc()
 }
 
 func orNone(word string) string {

@@ -37,6 +37,7 @@ func TestMetrics(t *testing.T) {
 	end(metrics.Request{Route: "/oauth/token", Status: 403, Outcome: "wrong_otp", Took: 300 * time.Millisecond,
 		Grant: "mfa-otp", Step: "verify", Factor: "otp"})
 	m.Begin()(metrics.Request{Route: "/userinfo", Status: 200})
+	m.Message("sms", "sms.fallback[0]", "accepted")
 
 	text := scrape(t, m)
 	for _, line := range []string{
@@ -48,6 +49,7 @@ func TestMetrics(t *testing.T) {
 		`sallyport_http_request_duration_seconds_sum{route="/oauth/token",status="403"} 0.3`,
 		`sallyport_token_requests_total{grant="mfa-otp",outcome="wrong_otp"} 1`,
 		`sallyport_mfa_requests_total{channel="none",factor="otp",outcome="wrong_otp",step="verify"} 1`,
+		`sallyport_messages_total{channel="sms",outcome="accepted",provider="sms.fallback[0]"} 1`,
 		`sallyport_sql_duration_seconds_sum{operation="select",outcome="ok"} 0.03`,
 		`sallyport_sql_duration_seconds_count{operation="select",outcome="failed"} 1`,
 	} {

@@ -20,7 +20,7 @@ type Consumption interface {
 // fence: a state store that lost or resurrected the handle changes nothing (standards
 // 6.2).
 type Redemption struct {
-	Kind      string // "mfa_token"; "client_assertion" and "consent_proof" (Redeemer)
+	Kind      string // "mfa_token"; "client_assertion", "consent_proof" and "receipt" (Redeemer)
 	Hash      string // the handle's id as the state store knows it
 	ExpiresAt time.Time
 	// Began is when the login of an mfa_token did: one from before its subject reported that
@@ -186,6 +186,14 @@ type Redeemer interface {
 	// Redeem reports whether it was the first to end this, of any number of concurrent
 	// ones on any number of nodes. What it ended stays so until it expires.
 	Redeem(ctx context.Context, r Redemption) (bool, error)
+}
+
+// Receiver is a [Redeemer] of what has an event.
+type Receiver interface {
+	Redeemer
+	// Receive is Redeem with the event, which is recorded with the first one, or that was
+	// none.
+	Receive(ctx context.Context, r Redemption, e audit.Event) (bool, error)
 }
 
 // Sessions finds sessions.

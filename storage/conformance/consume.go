@@ -28,6 +28,7 @@ func consumeTests() map[string]func(*testing.T, *databaseSuite) {
 		"a disabled one cannot be used":       disabledNotUsed,
 		"a loser spends nothing":              loserSpendsNothing,
 		"50 redeem one thing alone":           raceAlone,
+		"50 receive one receipt":              raceReceipt,
 	}
 }
 
@@ -277,6 +278,38 @@ func raceAlone(t *testing.T, s *databaseSuite) {
 	cancel()
 	if won, err := s.a.Redeemer.Redeem(ctx, r); won || fault.Of(err) != fault.Unavailable {
 		t.Errorf("given up: %v, %v", won, err)
+	}
+}
+
+// What a provider repeats is recorded once, on whatever node.
+func raceReceipt(t *testing.T, s *databaseSuite) {
+	r := record.Redemption{Kind: "receipt", Hash: "one", ExpiresAt: s.now().Add(24 * time.Hour)}
+	e := audit.Event{At: s.now(), Type: audit.Undelivered, Reason: "sms: 30003", Transaction: "t1"}
+	var first atomic.Int64
+	atBarrier(func(i int) {
+		won, err := s.node(i).Redeemer.Receive(t.Context(), r, e)
+		if err != nil {
+			t.Error(err)
+		}
+		if won {
+			first.Add(1)
+		}
+	})
+	if n, recorded := first.Load(), s.events(t, audit.Undelivered); n != 1 || recorded != 1 {
+		t.Errorf("%d were the first and %d are recorded, want 1", n, recorded)
+	}
+	r.Hash = "two"
+	if won, err := s.b.Redeemer.Receive(t.Context(), r, e); err != nil || !won || s.events(t, audit.Undelivered) != 2 {
+		t.Errorf("another one: %v, %v", won, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r.Hash = "three"
+	if won, err := s.a.Redeemer.Receive(ctx, r, e); won || fault.Of(err) != fault.Unavailable {
+		t.Errorf("given up: %v, %v", won, err)
+	}
+	if won, err := s.b.Redeemer.Receive(t.Context(), r, e); err != nil || !won || s.events(t, audit.Undelivered) != 3 {
+		t.Errorf("and sent again: %v, %v", won, err)
 	}
 }
 

@@ -38,7 +38,7 @@ type Node struct {
 	Refresh        record.RefreshTokens
 	Tenant         Tenant
 	Secrets        Secrets
-	Redeemer       record.Redeemer
+	Redeemer       record.Receiver
 	State          State
 	Audit          Audit
 	Notices        Notices

@@ -6,6 +6,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/record"
 )
@@ -14,7 +15,7 @@ import (
 // it was there to be consumed.
 type consumer func(tx *gorm.DB, i record.Issuance) (bool, error)
 
-var _ record.Redeemer = (*Store)(nil)
+var _ record.Receiver = (*Store)(nil)
 
 // usable is the condition that an authenticator can finish a login of a user.
 const usable = "user_id = ? AND confirmed_at <> 0 AND disabled_at = 0 AND deleted_at = 0"
@@ -83,6 +84,18 @@ func (s *Store) Redeem(ctx context.Context, r record.Redemption) (bool, error) {
 	err := s.transact(ctx, "redeem", func(tx *gorm.DB) (err error) {
 		first, err = redeem(tx, r)
 		return err
+	})
+	return first && err == nil, err
+}
+
+// Receive implements record.Receiver.
+func (s *Store) Receive(ctx context.Context, r record.Redemption, e audit.Event) (bool, error) {
+	first := false
+	err := s.transact(ctx, "receive", func(tx *gorm.DB) (err error) {
+		if first, err = redeem(tx, r); err != nil || !first {
+			return err
+		}
+		return s.record(tx, e)
 	})
 	return first && err == nil, err
 }
