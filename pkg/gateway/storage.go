@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"syscall"
 
 	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/mfa/oob"
@@ -41,7 +40,7 @@ func openStores(ctx context.Context, o Options, ring *secret.Ring, watched func(
 		return nil, fmt.Errorf("database.url: %w", err)
 	}
 	if path, ok := o.Config.Database.SQLitePath(); ok {
-		if s.lock, err = lockFile(path + ".lock"); err != nil {
+		if s.lock, err = sqlstore.LockFile(path + ".lock"); err != nil {
 			return nil, err
 		}
 	}
@@ -95,17 +94,4 @@ func (s *stores) close() error {
 		errs = append(errs, s.lock.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// lockFile keeps a second gateway away from a SQLite database: two would each keep
-// their own logins under way.
-func lockFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("lock the database: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s is held by another gateway; SQLite takes one, use PostgreSQL for more", path), f.Close())
-	}
-	return f, nil
 }
