@@ -220,6 +220,7 @@ var doors = []door{
 	{"github.com/jackc/pgx/v5", []string{"storage/sqlstore"}, "the rest of the house knows stores, not SQL"},
 	{"github.com/pquerna/otp", []string{"pkg/mfa/otp", "docs/examples/*/client"}, "one-time passwords are one factor's business, and that of an example that plays the user's app"},
 	{"github.com/nyaruka/phonenumbers", []string{"pkg/mfa/oob/phone"}, "which numbers there are matters where messages are sent to them"},
+	{"github.com/wneessen/go-mail", []string{"pkg/mfa/oob/email"}, "mail is one channel's business"},
 	{"github.com/mileusna/useragent", []string{"pkg/mfa/oob/push"}, "what software a login comes from matters where a person is asked about it"},
 	{"golang.org/x/crypto", []string{"pkg/identity"}, "password hashing is the first factor's business; the rest uses the standard library"},
 	{"golang.org/x/oauth2", []string{"pkg/mfa/oob/push"}, "access tokens for what the gateway itself calls; those that it issues come from elsewhere"},

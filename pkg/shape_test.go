@@ -128,6 +128,10 @@ var specified = strings.NewReplacer(
 	"UserInfo", "", // OpenID Connect Core 1.0, section 5.3
 )
 
+// commands are names of a protocol that an interface of another module has: the DATA of
+// SMTP (RFC 5321, section 4.1.1.4).
+var commands = []string{"Data"}
+
 // names: package names and exported names are words of a specification or of the domain.
 func names(h house) (broken []string) {
 	for _, s := range h.files {
@@ -147,6 +151,9 @@ func names(h house) (broken []string) {
 func vagueWord(name string) string {
 	if strings.Contains(strings.ToLower(name), "2fa") {
 		return "2fa"
+	}
+	if slices.Contains(commands, name) {
+		return ""
 	}
 	for _, word := range words(specified.Replace(name)) {
 		if slices.Contains(vague, word) {
