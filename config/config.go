@@ -8,6 +8,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/mfa"
+	"github.com/sallyport/sallyport/pkg/mfa/oob/email"
 	"github.com/sallyport/sallyport/pkg/mfa/oob/phone"
 	"github.com/sallyport/sallyport/pkg/mfa/oob/push"
 	"github.com/sallyport/sallyport/pkg/mfa/oob/wording"
@@ -42,7 +43,7 @@ type Config struct {
 	Throttle    throttle.Config `yaml:"throttle" doc:"Limits on attempts."`
 	Audit       audit.Config    `yaml:"audit" doc:"The record of who proved what."`
 	Tracing     tracing.Config  `yaml:"tracing" doc:"Spans for OpenTelemetry; off by default."`
-	Delivery    Delivery        `yaml:"delivery" doc:"How messages reach people. Mail is validated, and not sent by this version."`
+	Delivery    Delivery        `yaml:"delivery" doc:"How messages reach people."`
 	Messages    Messages        `yaml:"messages" doc:"What text messages, calls and mails say, and how many there are at most."`
 
 	read *strict.File // where the settings stand in the file
@@ -52,11 +53,12 @@ type Config struct {
 type Messages struct {
 	Wording wording.Config `yaml:",inline"`
 	Phone   phone.Rules    `yaml:"phone" doc:"Text messages and calls. They count before they are sent; who reaches a limit waits, and everybody else does not."`
+	Email   email.Rules    `yaml:"email" doc:"Codes by mail."`
 }
 
 // Validate reports everything that is wrong, each error as "key: text".
 func (m Messages) Validate() error {
-	return errors.Join(m.Wording.Validate(), inside("phone", m.Phone.Validate()))
+	return errors.Join(m.Wording.Validate(), inside("phone", m.Phone.Validate()), inside("email", m.Email.Validate()))
 }
 
 // Secrets says where the key ring is.
@@ -117,17 +119,8 @@ type Errors struct {
 
 // Delivery holds the channels to people; nil where none is configured.
 type Delivery struct {
-	Email *Email             `yaml:"email" doc:"Electronic mail."`
+	Email *email.Config      `yaml:"email" doc:"Servers that take mail: notices, and codes where messages.email.codes is on."`
 	SMS   *phone.SMSConfig   `yaml:"sms" doc:"Text messages that bring a code."`
 	Voice *phone.VoiceConfig `yaml:"voice" doc:"Calls that speak a code."`
 	Push  *push.Config       `yaml:"push" doc:"Push services."`
-}
-
-// Email is a mail server that takes the gateway's mail.
-type Email struct {
-	Driver string `yaml:"driver" required:"true" enum:"smtp" example:"smtp" doc:"The way mail is sent."`
-	Host   string `yaml:"host" required:"true" example:"smtp.example.com" doc:"Host name of the mail server."`
-	Port   uint16 `yaml:"port" required:"true" example:"587" doc:"Port of the mail server."`
-	TLS    string `yaml:"tls" default:"starttls" enum:"none|starttls|implicit" doc:"Encryption to the mail server; none for loopback hosts only."`
-	From   string `yaml:"from" required:"true" example:"Example <no-reply@example.com>" doc:"Sender of the mail."`
 }

@@ -134,7 +134,7 @@ func TestTheExampleLoads(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.Profile != config.Recommended || c.Server.PublicURL != vars["PUBLIC_URL"] || c.Server.TLS == nil ||
-		c.Delivery.Push.FCM == nil || c.Delivery.Email.Port != 2525 || c.Redis.URL.Reveal() != vars["REDIS_URL"] {
+		c.Delivery.Push.FCM == nil || c.Delivery.Email.Server.Port != 2525 || c.Redis.URL.Reveal() != vars["REDIS_URL"] {
 		t.Errorf("settings of the file are missing: %+v", c)
 	}
 	if c.Lifetimes.AccessToken != 15*time.Minute || c.Lifetimes.MFA.TokenLifetime != 10*time.Minute ||
@@ -145,7 +145,7 @@ func TestTheExampleLoads(t *testing.T) {
 	if len(tenants) != 1 || len(tenants[0].Clients) != 4 || len(tenants[0].Users) != 3 {
 		t.Fatalf("tenants = %+v", tenants)
 	}
-	want := []string{":18: dialects: valid, but not served", ":25: delivery.email: valid, but not served", ":31: delivery.sms: has no countries", ":35: delivery.voice: has no countries"}
+	want := []string{":18: dialects: valid, but not served", ":31: delivery.sms: has no countries", ":35: delivery.voice: has no countries"}
 	got := c.Warnings()
 	if len(got) != len(want) {
 		t.Fatalf("warnings:\n%s", strings.Join(got, "\n"))

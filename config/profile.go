@@ -56,6 +56,8 @@ const (
 	untraced   = "what nobody can trace must not happen"
 	tapped     = "a tap alone does not tell whose login it approves (SP 800-63B, 3.1.3)"
 	pumped     = "who has messages sent to numbers of their own earns by each, and nobody else's budget would end that"
+	flooded    = "whoever knows a password could flood a mailbox, and the reputation of its sender would not survive that"
+	mailbox    = "a mailbox must not be a second factor (SP 800-63B, 3.1.3.1), and takes notices alone"
 	auth0Reads = "applications made for Auth0 "
 )
 
@@ -121,6 +123,13 @@ var table = []row{
 	{"messages.phone.per_country", [4]string{"0", "500", "500", "500"}, bounded},
 	{"messages.phone.per_gateway", [4]string{"0", "1000", "1000", "1000"}, bounded},
 	{"messages.phone.spend", [4]string{"0", "100", "100", "100"}, bounded},
+	{"messages.email.codes", [4]string{"on", "on", "off", "off"}, map[Profile]hold{NIST: {just, "off", mailbox}, Strict: {just, "off", mailbox}}},
+	{"messages.email.per_mailbox", [4]string{"0", "20", "20", "20"}, map[Profile]hold{
+		Recommended: {atLeast, "1", flooded}, NIST: {atLeast, "1", flooded}, Strict: {atLeast, "1", flooded},
+	}},
+	{"messages.email.per_gateway", [4]string{"0", "3000", "3000", "3000"}, map[Profile]hold{
+		Recommended: {atLeast, "1", flooded}, NIST: {atLeast, "1", flooded}, Strict: {atLeast, "1", flooded},
+	}},
 	{"passwords.min_length", [4]string{"8", "15", "15", "15"}, map[Profile]hold{Strict: {atLeast, "15", "a password may have to stand alone"}}},
 	{"audit.required", [4]string{"on", "on", "on", "on"}, map[Profile]hold{NIST: {just, "on", untraced}, Strict: {just, "on", untraced}}},
 }

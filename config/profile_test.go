@@ -97,7 +97,12 @@ var cells = []struct {
 		refused("otp: {skew: 2}", "otp.skew: must be 0"), refused("otp: {skew: 2}", "otp.skew: must be 0"),
 		refused("otp: {skew: 2}", "otp.skew: must be 0"), refused("otp: {skew: 1}", "otp.skew: profile strict takes just 0"),
 	}},
-	{"C-09", "", [4]string{}, all(later("codes by e-mail"))},
+	{"C-09", "codes", [4]string{"on", "on", "off", "off"}, [4]cell{
+		free("messages: {email: {codes: off}}", "less is sent"), free("messages: {email: {codes: off}}", "less is sent"),
+		refused("messages: {email: {codes: on}}", "messages.email.codes: profile nist takes just off"),
+		refused("messages: {email: {codes: on}}", "messages.email.codes: profile strict takes just off"),
+	}},
+	{"C-09", "", [4]string{}, all(free("delivery: {email: {driver: smtp, host: localhost, port: 25, tls: none, from: a@b.test}}", "notices go by mail in each"))},
 	{"C-10", "first", [4]string{"password", "password", "password", "verified_address"}, [4]cell{
 		free("enrollment: {first: verified_address}", "more is asked for"), free("enrollment: {first: verified_address}", "more is asked for"),
 		free("enrollment: {first: verified_address}", "more is asked for"),
@@ -175,6 +180,19 @@ var cells = []struct {
 		refused("messages: {phone: {spend: 0}}", "messages.phone.spend: profile strict takes at least 1"),
 	}},
 	{"C-16", "per_user", [4]string{"10", "10", "10", "10"}, all(refused("messages: {phone: {per_user: 0}}", "messages.phone.per_user: must be between 1 and 1000"))},
+	{"C-16", "per_user", [4]string{"20", "20", "20", "20"}, all(refused("messages: {email: {per_user: 0}}", "messages.email.per_user: must be between 1 and 100"))},
+	{"C-16", "per_mailbox", [4]string{"0", "20", "20", "20"}, [4]cell{
+		free("messages: {email: {per_mailbox: 7}}", "less is sent"),
+		refused("messages: {email: {per_mailbox: 0}}", "messages.email.per_mailbox: profile recommended takes at least 1"),
+		refused("messages: {email: {per_mailbox: 0}}", "messages.email.per_mailbox: profile nist takes at least 1"),
+		refused("messages: {email: {per_mailbox: 0}}", "messages.email.per_mailbox: profile strict takes at least 1"),
+	}},
+	{"C-16", "per_gateway", [4]string{"0", "3000", "3000", "3000"}, [4]cell{
+		free("messages: {email: {per_gateway: 7}}", "less is sent"),
+		refused("messages: {email: {per_gateway: 0}}", "messages.email.per_gateway: profile recommended takes at least 1"),
+		refused("messages: {email: {per_gateway: 0}}", "messages.email.per_gateway: profile nist takes at least 1"),
+		refused("messages: {email: {per_gateway: 0}}", "messages.email.per_gateway: profile strict takes at least 1"),
+	}},
 	{"C-17", "", [4]string{}, all(fixed("repeated parameters are refused by the reader of requests"))},
 	{"C-18", "", [4]string{}, all(fixed("both names are routes"))},
 	{"C-19", "tolerant", [4]string{"on", "on", "on", "off"}, [4]cell{

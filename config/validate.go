@@ -3,8 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net/mail"
-	"net/netip"
 	"net/url"
 	"reflect"
 	"strings"
@@ -56,21 +54,6 @@ func inside(section string, err error) error {
 	var errs []error
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		errs = append(errs, errors.New(section+"."+line))
-	}
-	return errors.Join(errs...)
-}
-
-// Validate reports everything that is wrong, each error as "key: text".
-func (e Email) Validate() error {
-	var errs []error
-	if _, err := netip.ParseAddr(e.Host); err != nil && strings.ContainsAny(e.Host, ":/ ") {
-		errs = append(errs, errors.New("host: must be a host name alone; the port is a setting of its own"))
-	}
-	if e.TLS == "none" && !server.Loopback(e.Host) {
-		errs = append(errs, errors.New("tls: none is for loopback hosts only, codes would travel readable; use starttls or implicit"))
-	}
-	if _, err := mail.ParseAddress(e.From); err != nil {
-		errs = append(errs, errors.New("from: must be an address, as in Example <no-reply@example.com>"))
 	}
 	return errors.Join(errs...)
 }

@@ -17,7 +17,6 @@ const notServed = "valid, but not served by this version: "
 // unserved are those settings.
 var unserved = []struct{ path, text string }{
 	{"dialects", "these faces are not served yet"},
-	{"delivery.email", "no mail is sent yet"},
 }
 
 // unservedGrants are the grants of a tenant file that nobody can use yet.
