@@ -22,6 +22,7 @@ import (
 	"github.com/sallyport/sallyport/pkg/mfa/enrollment"
 	"github.com/sallyport/sallyport/pkg/mfa/oob"
 	"github.com/sallyport/sallyport/pkg/mfa/oob/push"
+	"github.com/sallyport/sallyport/pkg/notice"
 	"github.com/sallyport/sallyport/pkg/oauth"
 	"github.com/sallyport/sallyport/pkg/observer"
 	"github.com/sallyport/sallyport/pkg/secret"
@@ -55,6 +56,7 @@ type Gateway struct {
 	senders  push.Senders // by service; none, and nobody is asked
 	carriers []oob.Carrier
 	waiters  *oob.Waiters // polls of this node that wait
+	teller   *notice.Teller
 
 	ring    *keyRing
 	lacking atomic.Pointer[error] // a key that seals is not in the ring
@@ -144,6 +146,9 @@ func (g *Gateway) start(ctx context.Context) (err error) {
 		return err
 	}
 	if g.carriers, err = newCarriers(g.Options); err != nil {
+		return err
+	}
+	if g.teller, err = g.newTeller(); err != nil {
 		return err
 	}
 	g.Public = g.compose(users).Handler()

@@ -4,17 +4,20 @@ import (
 	"context"
 	"time"
 
+	"github.com/sallyport/sallyport/pkg/mfa/oob/email"
 	"github.com/sallyport/sallyport/pkg/notice"
 )
 
-// commitLeeway is how long after its time an event is in the record at the latest, other
-// nodes' clocks included.
+// commitLeeway is how long after its time an event is in the record at the latest.
 const commitLeeway = time.Minute
 
-// teller tells users what happened to their accounts. No channel to people is served yet:
-// it is the log that is told.
-func (g *Gateway) teller() *notice.Teller {
-	return &notice.Teller{Store: g.stores.sql, Notifier: notice.Logger{Log: g.Log}, Now: g.Now, Log: g.Log}
+// newTeller tells users what happened to their accounts.
+func (g *Gateway) newTeller() (*notice.Teller, error) {
+	n, err := email.NewNotifier(g.Config.Delivery.Email, email.NotifierOptions{
+		Wording: g.Config.Messages.Wording, Accounts: g.stores.sql, Clients: g.stores.sql, Service: g.issuer,
+		Otherwise: notice.Logger{Log: g.Log}, Now: g.Now, Log: g.Log,
+	})
+	return &notice.Teller{Store: g.stores.sql, Notifier: n, Now: g.Now, Log: g.Log}, err
 }
 
 // unfinished makes notices of logins whose mfa_token is over and led to nothing.

@@ -121,7 +121,7 @@ func (g *Gateway) serve(ctx context.Context, stop context.CancelCauseFunc, l net
 	running.Go(func() { g.every(behind, ringInterval, "keep the key ring", g.keepRing) })
 	running.Go(func() { g.every(behind, ringInterval, "seal anew", g.reseal) })
 	running.Go(func() { g.every(behind, sealInterval, sealing, g.stores.sql.Seal) })
-	running.Go(func() { g.every(behind, tellInterval, "tell users", g.teller().Tell) })
+	running.Go(func() { g.every(behind, tellInterval, "tell users", g.teller.Tell) })
 	running.Go(func() { g.every(behind, lookInterval, "look for unfinished logins", g.unfinished) })
 	// Those who wait are sent home before the listener goes, so that they ask another node.
 	waiting, home := context.WithCancel(behind)

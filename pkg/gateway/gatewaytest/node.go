@@ -20,6 +20,7 @@ import (
 
 	"github.com/sallyport/sallyport/config"
 	"github.com/sallyport/sallyport/pkg/gateway"
+	"github.com/sallyport/sallyport/pkg/mfa/oob/email/mailtest"
 )
 
 // The environment of a test binary that is to be a gateway.
@@ -28,9 +29,10 @@ const (
 	envTime   = "SALLYPORT_TEST_TIME"
 )
 
-// Main is for TestMain: it runs the tests, or is a gateway if that is what this process
-// was started for.
+// Main is for TestMain: it runs the tests, or is a gateway or its mail server if that is
+// what this process was started for.
 func Main(m *testing.M) {
+	mailtest.Main()
 	file, ok := os.LookupEnv(envConfig)
 	if !ok {
 		os.Exit(m.Run())
