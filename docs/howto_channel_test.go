@@ -67,8 +67,8 @@ func TestChannelIsAdded(t *testing.T) {
 func withLine(t *testing.T, text, line string) string {
 	t.Helper()
 	for _, beside := range []struct{ word, line string }{
-		{"	\"github.com/sallyport/sallyport/pkg/mfa/oob/sms\"\n", "	\"github.com/sallyport/sallyport/pkg/mfa/oob/pager\"\n"},
-		{"sms.Config", line},
+		{"	\"github.com/sallyport/sallyport/pkg/mfa/oob/phone\"\n", "	\"github.com/sallyport/sallyport/pkg/mfa/oob/pager\"\n"},
+		{"SMSConfig", line},
 	} {
 		i := strings.Index(text, beside.word)
 		if i < 0 {

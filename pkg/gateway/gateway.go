@@ -142,13 +142,11 @@ func (g *Gateway) start(ctx context.Context) (err error) {
 	} else if err != nil {
 		return fmt.Errorf("load the signing keys: %w", err)
 	}
-	if g.senders, err = newSenders(g.Options); err != nil {
-		return err
-	}
-	if g.carriers, err = newCarriers(g.Options); err != nil {
-		return err
-	}
-	if g.teller, err = g.newTeller(); err != nil {
+	var reach [3]error
+	g.senders, reach[0] = newSenders(g.Options)
+	g.carriers, reach[1] = newCarriers(g.Options)
+	g.teller, reach[2] = g.newTeller()
+	if err := errors.Join(reach[:]...); err != nil {
 		return err
 	}
 	g.Public = g.compose(users).Handler()

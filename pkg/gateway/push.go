@@ -6,24 +6,9 @@ import (
 	"slices"
 
 	"github.com/sallyport/sallyport/pkg/guardian"
-	"github.com/sallyport/sallyport/pkg/mfa/oob"
 	"github.com/sallyport/sallyport/pkg/mfa/oob/push"
 	"github.com/sallyport/sallyport/pkg/server"
 )
-
-// channels are all that second devices are reached by. Push is there when one of its
-// services is configured.
-func (g *Gateway) channels() []oob.Channel {
-	if len(g.senders) == 0 {
-		return nil
-	}
-	c, sql := g.Config, g.stores.sql
-	return []oob.Channel{push.NewChannel(push.Options{
-		Stores: push.Stores{Devices: sql, Tickets: g.stores.state, Pushes: sql, Accounts: sql, Clients: sql},
-		Sender: g.senders, Transactions: g.transactions(), URL: c.Server.PublicURL, Issuer: g.issuer,
-		Binding: c.Push.Default(), Limits: c.Push.Limits(), Now: g.Now, Random: g.Random, Log: g.Log,
-	})}
-}
 
 // newSenders are the push services that are configured.
 func newSenders(o Options) (push.Senders, error) {

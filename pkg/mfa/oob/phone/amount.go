@@ -55,7 +55,7 @@ func (a Amount) of(spend Amount) time.Duration {
 	if a > spend {
 		return day + time.Millisecond
 	}
-	hi, lo := bits.Mul64(uint64(day), uint64(a)) //nolint:gosec // neither is negative
+	hi, lo := bits.Mul64(uint64(day), uint64(a))    //nolint:gosec // neither is negative
 	part, rest := bits.Div64(hi, lo, uint64(spend)) //nolint:gosec // nor is this
 	if rest > 0 {
 		part++
