@@ -246,7 +246,24 @@ func TestLongPoll(t *testing.T) {
 				t.Errorf("%d %s after %v", r.Status, r.Body, time.Since(began))
 			}
 		}
+		apart(t, w)
 	})
+}
+
+// apart wants the two polls that waited beside the requests that did not.
+func apart(t *testing.T, w *gatewaytest.World) {
+	t.Helper()
+	took, _ := scrape(t, w)
+	for series, want := range map[string]float64{
+		`sallyport_http_wait_duration_seconds_count{status="200"}`:                         1,
+		`sallyport_http_wait_duration_seconds_count{status="403"}`:                         1,
+		`sallyport_http_request_duration_seconds_count{route="/oauth/token",status="200"}`: 1, // of who enrolled
+		`sallyport_token_requests_total{grant="mfa-oob",outcome="rejected"}`:               1,
+	} {
+		if took[series] != want {
+			t.Errorf("%s is %v, want %v", series, took[series], want)
+		}
+	}
 }
 
 // A client that proves itself by an assertion, which is good once, polls with one for each

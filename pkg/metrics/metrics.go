@@ -18,10 +18,12 @@ import (
 
 const namespace = "sallyport"
 
-// Buckets in seconds: of what a person waits for, and of one step of it.
+// Buckets in seconds: of what a person waits for, of one step of it, and of a poll that
+// waits for a person.
 var (
 	long  = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 	short = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}
+	waits = []float64{.1, .5, 1, 2.5, 5, 10, 15, 20, 25, 30, 35}
 )
 
 // Metrics are the metrics of one gateway.
@@ -31,6 +33,7 @@ type Metrics struct {
 
 	inFlight prometheus.Gauge
 	requests *prometheus.HistogramVec
+	waits    *prometheus.HistogramVec
 	tokens   *prometheus.CounterVec
 	factors  *prometheus.CounterVec
 	messages *prometheus.CounterVec
@@ -44,6 +47,8 @@ func New(now func() time.Time) *Metrics {
 			Help: "Requests that are being answered."}),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "http_request_duration_seconds",
 			Help: "How long requests took, by route and status.", Buckets: long}, []string{"route", "status"}),
+		waits: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "http_wait_duration_seconds",
+			Help: "How long polls took that asked to wait for their answer (Prefer: wait), by status.", Buckets: waits}, []string{"status"}),
 		tokens: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "token_requests_total",
 			Help: "Requests at the token endpoint, by grant type and outcome: ok, or the kind of failure."}, []string{"grant", "outcome"}),
 		factors: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "mfa_requests_total",
@@ -51,7 +56,7 @@ func New(now func() time.Time) *Metrics {
 		messages: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "messages_total",
 			Help: "Messages with a code, by what each provider that was asked made of them."}, []string{"channel", "provider", "outcome"}),
 	}
-	m.registry.MustRegister(m.inFlight, m.requests, m.tokens, m.factors, m.messages, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.inFlight, m.requests, m.waits, m.tokens, m.factors, m.messages, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
 	return m
 }
@@ -68,6 +73,7 @@ type Request struct {
 	Status  int
 	Outcome string // empty: ok
 	Took    time.Duration
+	Waits   bool // it took as long as its client chose
 
 	Grant                 string
 	Step, Factor, Channel string
@@ -78,7 +84,7 @@ func (m *Metrics) Begin() func(Request) {
 	m.inFlight.Inc()
 	return func(r Request) {
 		m.inFlight.Dec()
-		m.requests.WithLabelValues(r.Route, strconv.Itoa(r.Status)).Observe(r.Took.Seconds())
+		m.took(r).Observe(r.Took.Seconds())
 		outcome := r.Outcome
 		if outcome == "" {
 			outcome = "ok"
@@ -96,6 +102,16 @@ func (m *Metrics) Begin() func(Request) {
 // receipt says what became of it.
 func (m *Metrics) Message(channel, provider, outcome string) {
 	m.messages.WithLabelValues(channel, provider, outcome).Inc()
+}
+
+// took is where the duration of a request belongs. Those that wait by choice would hide
+// how long the others take.
+func (m *Metrics) took(r Request) prometheus.Observer {
+	status := strconv.Itoa(r.Status)
+	if r.Waits {
+		return m.waits.WithLabelValues(status)
+	}
+	return m.requests.WithLabelValues(r.Route, status)
 }
 
 func orNone(word string) string {

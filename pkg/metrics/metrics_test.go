@@ -38,6 +38,8 @@ func TestMetrics(t *testing.T) {
 		Grant: "mfa-otp", Step: "verify", Factor: "otp"})
 	m.Begin()(metrics.Request{Route: "/userinfo", Status: 200})
 	m.Message("sms", "sms.fallback[0]", "accepted")
+	m.Begin()(metrics.Request{Route: "/oauth/token", Status: 403, Outcome: "pending", Took: 20 * time.Second, Waits: true,
+		Grant: "mfa-oob", Step: "verify", Factor: "oob"})
 
 	text := scrape(t, m)
 	for _, line := range []string{
@@ -47,6 +49,10 @@ func TestMetrics(t *testing.T) {
 		`sallyport_http_request_duration_seconds_bucket{route="/oauth/token",status="403",le="0.25"} 0`,
 		`sallyport_http_request_duration_seconds_bucket{route="/oauth/token",status="403",le="0.5"} 1`,
 		`sallyport_http_request_duration_seconds_sum{route="/oauth/token",status="403"} 0.3`,
+		`sallyport_http_request_duration_seconds_count{route="/oauth/token",status="403"} 1`,
+		`sallyport_http_wait_duration_seconds_sum{status="403"} 20`,
+		`sallyport_http_wait_duration_seconds_count{status="403"} 1`,
+		`sallyport_token_requests_total{grant="mfa-oob",outcome="pending"} 1`,
 		`sallyport_token_requests_total{grant="mfa-otp",outcome="wrong_otp"} 1`,
 		`sallyport_mfa_requests_total{channel="none",factor="otp",outcome="wrong_otp",step="verify"} 1`,
 		`sallyport_messages_total{channel="sms",outcome="accepted",provider="sms.fallback[0]"} 1`,

@@ -32,7 +32,7 @@ func (o Observer) Begin(ctx context.Context, r server.Request, traceparent strin
 	}
 	return ctx, func(r server.Request) {
 		counted(metrics.Request{Route: r.Route, Status: r.Status, Outcome: r.Kind.Error(), Took: r.Took,
-			Grant: r.Grant, Step: r.Step, Factor: r.Factor, Channel: r.Channel})
+			Grant: r.Grant, Step: r.Step, Factor: r.Factor, Channel: r.Channel, Waits: r.Waits})
 		traced(r.Status, tracing.Word{Key: "http.request.method", Value: r.Method}, tracing.Word{Key: "http.route", Value: r.Route},
 			tracing.Word{Key: "sallyport.request", Value: r.ID}, tracing.Word{Key: "sallyport.kind", Value: r.Kind.Error()},
 			tracing.Word{Key: "sallyport.grant", Value: r.Grant})

@@ -34,6 +34,7 @@ type Request struct {
 	Factor  string // the type of authenticator that it is about, or "other"
 	Channel string // the channel that it asks for, or "other"
 	Client  string // that the request names and that exists; it need not have proved itself
+	Waits   bool   // a poll that asks to wait for its answer: how long it takes is the client's choice
 
 	Status int
 	Kind   fault.Kind // empty for success

@@ -20,6 +20,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 	}
 	session := &grants.Session{Address: s.address(r), Forwarded: forwarded(r)}
 	if session.Wait = preferredWait(r.Header); session.Wait > 0 && q.Factor == string(mfa.OOB) {
+		q.Waits = true
 		var end func()
 		r, session.Resume, end = patient(w, r, session.Wait)
 		defer end()
