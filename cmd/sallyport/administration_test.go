@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport/sallyport/cmd/sallyport/roster"
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/mfa"
@@ -94,11 +95,11 @@ func TestUsers(t *testing.T) {
 		t.Errorf("listed %q", out)
 	}
 	k.want(exitOK, "", "users", "disable", "auth0|bob")
-	var rows []userRow
+	var rows []roster.Row
 	if err := json.Unmarshal([]byte(k.want(exitOK, "", "users", "list", "--json")), &rows); err != nil {
 		t.Fatal(err)
 	}
-	if want := (userRow{ID: "auth0|bob", Username: "Bob", Name: "B\x1b[2J", Disabled: true}); len(rows) != 1 || rows[0] != want {
+	if want := (roster.Row{ID: "auth0|bob", Username: "Bob", Name: "B\x1b[2J", Disabled: true}); len(rows) != 1 || rows[0] != want {
 		t.Errorf("listed %+v", rows)
 	}
 	k.want(exitOK, "", "users", "enable", "auth0|bob")

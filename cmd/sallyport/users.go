@@ -10,14 +10,12 @@ import (
 
 	"github.com/sallyport/sallyport/cmd/sallyport/draft"
 	"github.com/sallyport/sallyport/cmd/sallyport/listing"
+	"github.com/sallyport/sallyport/cmd/sallyport/roster"
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
 	"github.com/sallyport/sallyport/pkg/identity"
 	"github.com/sallyport/sallyport/pkg/record"
 )
-
-// usersPage is how many users are read at a time.
-const usersPage = 500
 
 func usersCommand(d deps) *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "List the users", Args: cobra.NoArgs}
@@ -35,7 +33,7 @@ func usersCommand(d deps) *cobra.Command {
 	path := d.configFlag(g)
 	asJSON := list.Flags().Bool("json", false, "print JSON")
 	list.RunE = func(cmd *cobra.Command, _ []string) error {
-		return d.withTables(cmd.Context(), *path, func(db database) error { return d.listUsers(cmd.Context(), db, *asJSON) })
+		return d.withTables(cmd.Context(), *path, func(db database) error { return roster.List(cmd.Context(), d.stdout, *asJSON, db) })
 	}
 	wanted, chosen := userFlags(add)
 	add.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -160,38 +158,4 @@ func (d deps) resetFactors(ctx context.Context, db database, id string) error {
 	}
 	d.printf("%d second factors of %s are gone\n", removed, listing.Visible(id))
 	return nil
-}
-
-// userRow is a user as it is listed.
-type userRow struct {
-	ID            string `json:"id"`
-	Username      string `json:"username"`
-	Email         string `json:"email"`
-	EmailVerified bool   `json:"email_verified"`
-	Name          string `json:"name"`
-	Disabled      bool   `json:"disabled"`
-	Reported      bool   `json:"reported"` // the user said that somebody else logs in
-}
-
-func (d deps) listUsers(ctx context.Context, db database, asJSON bool) error {
-	var rows []userRow
-	for after := ""; ; {
-		page, err := db.Users(ctx, after, usersPage)
-		if err != nil {
-			return err
-		}
-		for _, u := range page {
-			rows = append(rows, userRow{u.ID, u.Username, u.Email, u.EmailVerified, u.Name, u.Blocked, u.Reported})
-		}
-		if len(page) < usersPage {
-			break
-		}
-		after = page[len(page)-1].ID
-	}
-	return listing.Print(d.stdout, asJSON, rows, "ID USERNAME EMAIL NAME STATE", func(r userRow) []string {
-		if r.Reported && !r.Disabled {
-			return []string{r.ID, r.Username, r.Email, r.Name, "reported"}
-		}
-		return []string{r.ID, r.Username, r.Email, r.Name, state(r.Disabled)}
-	})
 }
