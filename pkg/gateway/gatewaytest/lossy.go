@@ -9,7 +9,7 @@ import (
 // Failover is two gateways on a Redis that Sentinel watches, and whose failover loses what
 // was acknowledged: Cut, then let people log in, then Promote.
 func Failover() Setting {
-	return Setting{Name: "postgres+sentinel", Nodes: 2, open: func(t testing.TB) backends {
+	return Setting{Name: "postgres+sentinel", Nodes: 2, open: func(t testing.TB, _ bool) backends {
 		url, group := storagetest.Postgres(t), storagetest.NewRedisFailover(t)
 		return backends{database: url, redis: group.URL, failover: group}
 	}}
@@ -18,7 +18,7 @@ func Failover() Setting {
 // Cluster is two gateways on a Redis Cluster of three masters, each of which can be made to
 // lose what it acknowledged.
 func Cluster() Setting {
-	return Setting{Name: "postgres+cluster", Nodes: 2, open: func(t testing.TB) backends {
+	return Setting{Name: "postgres+cluster", Nodes: 2, open: func(t testing.TB, _ bool) backends {
 		url, cluster := storagetest.Postgres(t), storagetest.NewLossyCluster(t)
 		return backends{database: url, redis: cluster.URL, cluster: cluster}
 	}}

@@ -46,12 +46,14 @@ type Setting struct {
 	Nodes  int
 	Phones bool     // there is a push service, and phones can be enrolled
 	People []string // users beside those of tenant.yaml, with the same password
-	open   func(t testing.TB) backends
+	Empty  bool     // the gateways begin with an empty database, as on the day they are installed
+	open   func(t testing.TB, empty bool) backends
 }
 
 // backends are the stores of one world, and how a test reaches behind the gateways.
 type backends struct {
 	database, redis string
+	ring            []byte                      // the key ring that the database is sealed with; nil when it is empty
 	dump            func(t testing.TB) string   // everything that is stored; nil in a world of Failover or Cluster
 	state           *storagetest.RedisServer    // nil when the state store is in process
 	server          *storagetest.PostgresServer // nil when it is not the world's own
@@ -61,9 +63,9 @@ type backends struct {
 
 // SQLite is one gateway that needs nothing beside itself.
 func SQLite() Setting {
-	return Setting{Name: "sqlite+embedded", Nodes: 1, open: func(t testing.TB) backends {
-		url := storagetest.SQLite(t)
-		return backends{database: url, redis: "embedded:", dump: func(t testing.TB) string {
+	return Setting{Name: "sqlite+embedded", Nodes: 1, open: func(t testing.TB, empty bool) backends {
+		url, ring := openSQLite(t, empty)
+		return backends{database: url, redis: "embedded:", ring: ring, dump: func(t testing.TB) string {
 			return dumpFiles(t, filepath.Dir(strings.TrimPrefix(url, "sqlite://")))
 		}}
 	}}
@@ -71,9 +73,10 @@ func SQLite() Setting {
 
 // PostgreSQL is two gateways on real servers.
 func PostgreSQL() Setting {
-	return Setting{Name: "postgres+redis", Nodes: 2, open: func(t testing.TB) backends {
-		url, redis := storagetest.Postgres(t), storagetest.NewRedis(t)
-		return backends{database: url, redis: redis.URL, state: redis,
+	return Setting{Name: "postgres+redis", Nodes: 2, open: func(t testing.TB, empty bool) backends {
+		url, ring := openPostgres(t, empty)
+		redis := storagetest.NewRedis(t)
+		return backends{database: url, redis: redis.URL, ring: ring, state: redis,
 			dump: func(t testing.TB) string { return storagetest.PostgresDump(t, url) + redis.Dump(t) }}
 	}}
 }
@@ -81,7 +84,7 @@ func PostgreSQL() Setting {
 // Breakable is two gateways on servers of their own, which a test may stop and freeze;
 // settings are PostgreSQL's.
 func Breakable(settings ...string) Setting {
-	return Setting{Name: "own postgres+redis", Nodes: 2, open: func(t testing.TB) backends {
+	return Setting{Name: "own postgres+redis", Nodes: 2, open: func(t testing.TB, _ bool) backends {
 		server, redis := storagetest.NewPostgres(t, settings...), storagetest.NewRedis(t)
 		return backends{database: server.URL, redis: redis.URL, state: redis, server: server,
 			dump: func(t testing.TB) string { return storagetest.PostgresDump(t, server.URL) + redis.Dump(t) }}
@@ -122,7 +125,7 @@ type World struct {
 func New(t testing.TB, s Setting, lines ...string) *World {
 	t.Helper()
 	w := &World{
-		URL: "https://login.example.test/", Log: &Buffer{}, stores: s.open(t),
+		URL: "https://login.example.test/", Log: &Buffer{}, stores: s.open(t, s.Empty || slices.ContainsFunc(lines, begins)),
 		// The certificates that tests make are nobody's to check here.
 		http: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 			MaxIdleConnsPerHost: 64, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}},
@@ -254,13 +257,7 @@ func (w *World) Manage() []string {
 func (w *World) configure(t testing.TB, people, lines []string) string {
 	t.Helper()
 	dir := t.TempDir()
-	ring, err := secret.NewRing(time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ring.Save(filepath.Join(dir, "keys.json")); err != nil {
-		t.Fatal(err)
-	}
+	w.writeRing(t, filepath.Join(dir, "keys.json"))
 	text := strings.Join(lines, "\n") + "\n"
 	for _, setting := range []string{
 		"public_url: " + w.URL,
@@ -291,6 +288,24 @@ func (w *World) configure(t testing.TB, people, lines []string) string {
 		}
 	}
 	return file
+}
+
+// writeRing writes the key ring that the database is sealed with, or a new one.
+func (w *World) writeRing(t testing.TB, path string) {
+	t.Helper()
+	if w.stores.ring != nil {
+		if err := os.WriteFile(path, w.stores.ring, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	ring, err := secret.NewRing(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ring.Save(path); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Dump is everything that the stores hold, as text.
