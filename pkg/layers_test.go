@@ -104,6 +104,7 @@ var rows = []struct {
 	{10, []string{"pkg/gateway"}, "the gateway joins everything and is known by the command alone"},
 	{10, []string{"cmd/sallyport/listing"}, "what prints rows does not know what is in them"},
 	{11, []string{"pkg/mfa/oob/*/*test"}, "what stands in for a service in tests knows no gateway"},
+	{11, []string{"cmd/sallyport/demo/inbox"}, "what messages of a demo arrive in knows no gateway"},
 	{11, []string{"pkg/gateway/*", "cmd/sallyport/*"}, "what serves one command, or the tests, does not know the command"},
 	{11, []string{"docs/examples/*", "docs/examples/*/*"}, "an example uses the library as other programs do"},
 	{12, []string{"cmd/sallyport"}, "the command is the top"},
@@ -160,6 +161,8 @@ var concrete = []struct {
 		"factors are used through the interfaces of pkg/mfa, so that a new one is one line in the gateway; storage implements what they keep"},
 	{[]string{"storage/*"}, []string{"config", "pkg/gateway", "pkg/gateway/*", "docs/examples/*"},
 		"only the gateway chooses a backend; others state what they need as an interface"},
+	{[]string{"cmd/sallyport/demo/inbox"}, []string{"cmd/sallyport/demo"},
+		"it shows codes to everybody: no gateway and no configuration but the demo's can have it"},
 }
 
 // shared are packages that lie among factors and channels, and are none.
@@ -225,6 +228,7 @@ var doors = []door{
 	{"golang.org/x/crypto", []string{"pkg/identity"}, "password hashing is the first factor's business; the rest uses the standard library"},
 	{"golang.org/x/oauth2", []string{"pkg/mfa/oob/push"}, "access tokens for what the gateway itself calls; those that it issues come from elsewhere"},
 	{"golang.org/x/text", []string{"pkg/identity", "pkg/mfa/oob/wording"}, "normal forms matter where passwords and names are compared, languages where people are written to"},
+	{"github.com/emersion/go-smtp", []string{"cmd/sallyport/demo/inbox"}, "the gateway hands mail to servers and takes none"},
 	{"github.com/gorilla/mux", []string{"pkg/server", "pkg/dialect/*"}, "routes belong to the transport"},
 	{"github.com/rs/cors", []string{"pkg/server"}, "what web pages may call belongs to the transport"},
 	{"go.yaml.in/yaml/v3", []string{"config", "config/*", "pkg/mfa/oob/wording"}, "one decoder, so that every file is read equally strictly"},
