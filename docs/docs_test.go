@@ -298,6 +298,7 @@ func TestProgram(t *testing.T) {
 	t.Run("commands", func(t *testing.T) { commands(t, program) })
 	t.Run("first configuration", func(t *testing.T) { firstConfiguration(t, program) })
 	t.Run("words of one's own", func(t *testing.T) { changeWords(t, program) })
+	t.Run("messages of the demo", func(t *testing.T) { tryMessages(t, program) })
 	t.Run("push in the terminal", func(t *testing.T) { tryPush(t, program) })
 }
 

@@ -98,6 +98,33 @@ func changeWords(t *testing.T, sallyport string) {
 	}
 }
 
+// tryMessages: what howto/try-messages.md has people type leads to logins that codes
+// finished, as text message, call and mail.
+func tryMessages(t *testing.T, sallyport string) {
+	page := strings.ReplaceAll(readPage(t, "docs/howto/try-messages.md"), "\n   ", "\n")
+	desk := typist{folder: t.TempDir(), path: filepath.Dir(sallyport)}
+	typed, printed := "set -e\n", ""
+	for _, b := range blocks(page) {
+		switch b.word {
+		case "sh demo":
+			printed = desk.serves(t, b.text, "Ctrl-C")
+		case "sh":
+			typed += b.text
+		}
+	}
+	for line, variable := range map[string]string{"Sallyport serves": "GATEWAY", "inbox": "INBOX", "password": "PASSWORD"} {
+		found := regexp.MustCompile(`(?m)^# *` + line + ` +(\S+)`).FindStringSubmatch(printed)
+		if found == nil {
+			t.Fatalf("the demo does not print %q\n%s", line, printed)
+		}
+		typed = regexp.MustCompile(`(?m)^`+variable+`=\S+`).ReplaceAllLiteralString(typed, variable+"="+found[1])
+	}
+	said := desk.types(t, typed)
+	if strings.Count(said, `"access_token":"`) != 4 || strings.Count(said, "Invalid binding_code.") != 1 {
+		t.Errorf("the page leads to\n%s", said)
+	}
+}
+
 // A typist types into terminals that are in one folder.
 type typist struct{ folder, path string }
 
@@ -117,8 +144,9 @@ func (d typist) types(t *testing.T, text string) string {
 	return string(out)
 }
 
-// serves starts a server, waits until it says that it is ready, and stops it at the end.
-func (d typist) serves(t *testing.T, text, ready string) {
+// serves starts a server, waits until it says that it is ready, and stops it at the end. It
+// returns what the server said.
+func (d typist) serves(t *testing.T, text, ready string) (said string) {
 	t.Helper()
 	cmd := d.command(context.WithoutCancel(t.Context()), "exec "+text)
 	read, write, err := os.Pipe()
@@ -136,7 +164,7 @@ func (d typist) serves(t *testing.T, text, ready string) {
 			t.Errorf("%s: %v", strings.TrimSpace(text), err)
 		}
 	})
-	lines, said := bufio.NewReader(read), ""
+	lines := bufio.NewReader(read)
 	for !strings.Contains(said, ready) {
 		line, err := lines.ReadString('\n')
 		if said += line; err != nil {
@@ -144,6 +172,7 @@ func (d typist) serves(t *testing.T, text, ready string) {
 		}
 	}
 	go func() { _, _ = io.Copy(io.Discard, lines) }() // until it ends
+	return said
 }
 
 func freePort(t *testing.T) string {

@@ -21,8 +21,8 @@ func demoCommand(d deps) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "See a whole login with a second factor, without any preparation",
-		Long: "Demo runs a gateway in this process, with a fresh database in a temporary folder, and prints a walk\n" +
-			"through a login as lines for a shell. With --run it goes that way itself and checks the tokens.",
+		Long: "Demo runs a gateway in this process, with a fresh database in a temporary folder and a page for its messages,\n" +
+			"and prints logins as lines for a shell. With --run it goes that way itself and checks the tokens.",
 		Args: cobra.NoArgs,
 	}
 	address := cmd.Flags().String("listen", demoListen, "loopback address to listen on")

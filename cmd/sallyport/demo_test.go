@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -40,8 +41,9 @@ func TestDemoPlaysItself(t *testing.T) {
 		t.Fatalf("exit code %d\n%s%s", code, out, errs)
 	}
 	for text, times := range map[string]int{
-		"The tokens verified.": 1, "exp and amr hold": 10, `"error": "mfa_required"`: 5, "HTTP 200\n": 11, "ANSWER=$(curl ": 17,
-		`"challenge_type": "otp"`: 1, `"sub": "demo|ada"`: 1, `"recovery_code": "`: 1, `otp "$SECRET" --wait)`: 1,
+		"The tokens verified.": 1, "exp and amr hold": 7, `"error": "mfa_required"`: 7, "HTTP 200\n": 17, "\nPOST /oauth/token ": 15,
+		`"binding_method": "prompt"`: 2, `"text": "`: 2, `"access_token": "eyJhbGci..."`: 7,
+		`"challenge_type": "otp"`: 1, `"sub": "demo|ada"`: 1, `"recovery_code": "`: 1, "\nsallyport device ": 2,
 		`"error": "authorization_pending"`: 1, "account   demo|grace at Sallyport demo": 1, "approved the login of demo|grace": 1,
 	} {
 		if got := strings.Count(out, text); got != times {
@@ -93,7 +95,8 @@ func pasteInto(t *testing.T, shell string) {
 		t.Fatalf("%v\n%s%s", err, &out, &errs)
 	}
 	for text, times := range map[string]int{
-		`"access_token":"`: 5, `"id_token":"`: 5, `"mfa_required"`: 5, `"error"`: 6, `"recovery_codes":["`: 2, `"recovery_code":"`: 1,
+		`"access_token":"`: 7, `"id_token":"`: 7, `"mfa_required"`: 7, `"error"`: 8, `"recovery_codes":["`: 3, `"recovery_code":"`: 1,
+		`"binding_method":"prompt"`: 2, `"text":"`: 2,
 		`"kty":"RSA"`: 1, `"sub":"demo|ada"`: 1, `"authorization_pending"`: 1, "approved the login of demo|grace": 1,
 	} {
 		if got := strings.Count(out.String(), text); got != times {
@@ -107,6 +110,23 @@ func pasteInto(t *testing.T, shell string) {
 	}
 	if code := stop(); code != exitOK {
 		t.Errorf("exit code %d after a signal", code)
+	}
+}
+
+// The inbox is the demo's: no configuration names one.
+func TestNoInboxOutsideTheDemo(t *testing.T) {
+	k := newDesk(t)
+	k.want(exitOK, "", "keys", "init")
+	config := fmt.Sprintf(deskConfig, 0, 0, k.folder)
+	for text, want := range map[string]string{
+		"delivery: {sms: {driver: inbox}}": "delivery.sms.driver: must be", "delivery: {voice: {driver: inbox}}": "delivery.voice.driver: must be",
+		"delivery: {email: {driver: inbox, host: localhost, port: 25, from: a@b.test}}": "delivery.email.driver: must be",
+		"delivery: {inbox: {listen: \"127.0.0.1:0\"}}":                                  "delivery.inbox: ", "inbox: {}": "inbox: ",
+	} {
+		k.write("sallyport.yaml", config+text+"\n")
+		for _, command := range [][]string{{"serve"}, {"config", "check"}} {
+			k.says(want, exitMisuse, "", command...)
+		}
 	}
 }
 

@@ -1,5 +1,5 @@
-// Package demo is a gateway for a look around: two users, one client, one folder that
-// goes when it ends, and a walk through five logins, which it prints as lines for a
+// Package demo is a gateway for a look around: three users, one client, one folder
+// that goes when it ends, and a walk through seven logins, which it prints as lines for a
 // shell or plays itself.
 package demo
 
@@ -18,7 +18,7 @@ import (
 // Options are what a demo is made from; all are needed.
 type Options struct {
 	Public, Management net.Listener // on loopback; closed when the demo ends
-	Password           secret.Text  // of both users, without characters that a shell knows
+	Password           secret.Text  // of all users, without characters that a shell knows
 	Executable         string       // the program whose subcommands otp and device are app and phone
 	Proxied            bool         // the environment has a proxy, which does not know this machine
 	Stdout             io.Writer

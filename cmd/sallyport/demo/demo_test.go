@@ -26,7 +26,7 @@ func demoWalk(proxied bool) *walk {
 	return newWalk(Options{
 		Password: secret.New("pass-word"), Executable: "/it's here/sallyport", Proxied: proxied,
 		Now: func() time.Time { return now },
-	}, places{url: issuer, pushes: "http://127.0.0.1:2", store: "/it's here/phone.json"})
+	}, places{url: issuer, pushes: "http://127.0.0.1:2", store: "/it's here/phone.json", inbox: "http://127.0.0.1:3/", message: "http://127.0.0.1:3/latest/sms"})
 }
 
 // What is for people does no harm in a shell that takes no comments when it is typed
@@ -168,6 +168,24 @@ func TestPlayFails(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		s.Close()
+	}
+}
+
+// A request and its answer are a line each, and what nobody reads to its end is short.
+func TestLines(t *testing.T) {
+	r := request{path: "mfa/associate", bearer: "MFA_TOKEN", form: [][2]string{{"scope", "a b"}, {"otp", "$CODE"}}}
+	if got := r.line(); got != `POST /mfa/associate [Bearer $MFA_TOKEN] scope="a b" otp=$CODE` {
+		t.Error(got)
+	}
+	for path, want := range map[string]string{"userinfo": "GET /userinfo", "http://127.0.0.1:3/latest/sms": "GET http://127.0.0.1:3/latest/sms"} {
+		if got := (request{path: path}).line(); got != want {
+			t.Error(got)
+		}
+	}
+	got, err := shortened([]byte(`{"a":["eyJhbGciOiJFUzI1NiIsInR5cCI6"],"b":{},"error":"unsupported_challenge_type","n":-1.5,"s":"with spaces, and \"quotes\", it stays whole"}`))
+	want := `{"a": ["eyJhbGci..."], "b": {}, "error": "unsupported_challenge_type", "n": -1.5, "s": "with spaces, and \"quotes\", it stays whole"}`
+	if err != nil || got != want {
+		t.Errorf("%s, %v", got, err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/sallyport/sallyport/cmd/sallyport/demo/inbox"
 	"github.com/sallyport/sallyport/config"
 	"github.com/sallyport/sallyport/pkg/gateway"
 	"github.com/sallyport/sallyport/pkg/secret"
@@ -27,6 +28,20 @@ redis:
 secrets:
   key_file: keys.json
 delivery:
+  sms:
+    driver: webhook
+    url: ${WEBHOOK}
+    secret: ${WEBHOOK_SECRET}
+  voice:
+    driver: webhook
+    url: ${WEBHOOK}
+    secret: ${WEBHOOK_SECRET}
+  email:
+    driver: smtp
+    host: ${MAIL_HOST}
+    port: ${MAIL_PORT}
+    tls: none
+    from: Sallyport demo <no-reply@demo.test>
   push:
     fcm:
       credentials_file: fcm.json
@@ -57,6 +72,10 @@ users:
     username: grace
     name: Grace
     password: ${PASSWORD}
+  - id: demo|joan
+    username: joan
+    name: Joan
+    password: ${PASSWORD}
 `
 )
 
@@ -65,6 +84,7 @@ type house struct {
 	Options
 	gateway *gateway.Gateway
 	pushes  *pushes
+	inbox   *inbox.Inbox
 	folder  string
 }
 
@@ -73,6 +93,9 @@ func (g *house) build(ctx context.Context) (err error) {
 		return fmt.Errorf("make a folder: %w", err)
 	}
 	if g.pushes, err = servePushes(ctx, g.Now); err != nil {
+		return err
+	}
+	if g.inbox, err = inbox.Open(ctx, g.Now); err != nil {
 		return err
 	}
 	if err := g.write(); err != nil {
@@ -108,14 +131,16 @@ func (g *house) url() string { return "http://" + g.Public.Addr().String() + "/"
 
 // places are those that the walk comes to.
 func (g *house) places() places {
-	return places{url: g.url(), pushes: g.pushes.url, store: filepath.Join(g.folder, "phone.json")}
+	return places{url: g.url(), pushes: g.pushes.url, store: filepath.Join(g.folder, "phone.json"), inbox: g.inbox.URL, message: g.inbox.Latest(inbox.SMS)}
 }
 
 // variables are what the files of the folder leave open.
 func (g *house) variables() func(string) (string, bool) {
+	mailHost, mailPort, _ := net.SplitHostPort(g.inbox.Mail)
 	values := map[string]string{
 		"PUBLIC_URL": g.url(), "LISTEN": g.Public.Addr().String(), "MANAGEMENT": g.Management.Addr().String(),
 		"FOLDER": g.folder, "PASSWORD": g.Password.Reveal(), "PUSHES": g.pushes.url,
+		"WEBHOOK": g.inbox.Webhook(), "WEBHOOK_SECRET": g.inbox.Secret().Reveal(), "MAIL_HOST": mailHost, "MAIL_PORT": mailPort,
 	}
 	return func(name string) (string, bool) { v, ok := values[name]; return v, ok }
 }
@@ -131,6 +156,9 @@ func (g *house) close() error {
 	}
 	if g.pushes != nil {
 		errs = append(errs, g.pushes.close())
+	}
+	if g.inbox != nil {
+		errs = append(errs, g.inbox.Close())
 	}
 	for _, l := range []net.Listener{g.Public, g.Management} {
 		if err := l.Close(); !errors.Is(err, net.ErrClosed) {

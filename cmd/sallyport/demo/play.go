@@ -10,7 +10,9 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -43,7 +45,7 @@ func play(ctx context.Context, w *walk) error {
 	defer cancel()
 	p := &player{walk: w, http: http.Client{Transport: &http.Transport{}}, variables: map[string]string{}}
 	defer p.http.CloseIdleConnections()
-	note(w.Stdout, "Sallyport serves "+w.url+" from a temporary folder, and logs "+user+" and "+other+" in.")
+	note(w.Stdout, "Sallyport serves "+w.url+" from a temporary folder, and logs "+user+", "+other+" and "+third+" in.")
 	for _, s := range w.steps {
 		p.printf("\n")
 		note(w.Stdout, s.say...)
@@ -55,28 +57,64 @@ func play(ctx context.Context, w *walk) error {
 }
 
 func (p *player) step(ctx context.Context, s step) error {
-	p.printf("%s", s.shell(p.walk))
 	switch {
 	case s.code != nil:
 		return p.code(ctx, s.code.next)
 	case s.phone != nil:
+		p.printf("sallyport %s\n", strings.Join(s.phone, " "))
 		return p.Itself(ctx, p.arguments(s.phone)...)
 	case s.pause > 0:
 		return p.Wait(ctx, s.pause)
 	}
+	p.printf("%s\n", s.request.line())
 	status, body, err := p.send(ctx, *s.request)
 	if err != nil {
 		return err
 	}
-	var pretty bytes.Buffer
-	if err := json.Indent(&pretty, bytes.TrimSpace(body), "", "  "); err != nil {
+	answer, err := shortened(body)
+	if err != nil {
 		return fmt.Errorf("the answer is not JSON: %w", err)
 	}
-	p.printf("HTTP %d\n%s\n", status, pretty.String())
+	p.printf("HTTP %d\n%s\n", status, answer)
 	if status != s.request.status {
 		return fmt.Errorf("the answer has status %d, not %d", status, s.request.status)
 	}
 	return p.keep(*s.request, body)
+}
+
+// line is a request in one line; --run prints no shell, which is for pasting.
+func (r request) line() string {
+	line := "POST /" + r.path
+	if r.form == nil {
+		line = "GET /" + r.path
+	}
+	if r.elsewhere() {
+		line = "GET " + r.path
+	}
+	if r.bearer != "" {
+		line += " [Bearer $" + r.bearer + "]"
+	}
+	for _, pair := range r.form {
+		value := pair[1]
+		if strings.Contains(value, " ") {
+			value = strconv.Quote(value)
+		}
+		line += " " + pair[0] + "=" + value
+	}
+	return line
+}
+
+// long is what nobody reads to its end: a token, a key.
+var long = regexp.MustCompile(`"([^"\\ ]{8})[^" ]{20,}"`)
+
+// shortened is JSON in one line.
+func shortened(body []byte) (string, error) {
+	var spaced bytes.Buffer
+	if err := json.Indent(&spaced, bytes.TrimSpace(body), "", ""); err != nil {
+		return "", err
+	}
+	line := strings.NewReplacer(",\n", ", ", "\n", "").Replace(spaced.String())
+	return long.ReplaceAllString(line, `"$1..."`), nil
 }
 
 // code computes a one-time password. One that is to be unused has to wait only while
@@ -99,13 +137,13 @@ func (p *player) code(ctx context.Context, next bool) error {
 }
 
 func (p *player) send(ctx context.Context, r request) (int, []byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+r.path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.to(r), nil)
 	if r.form != nil {
 		form := url.Values{}
 		for _, pair := range r.form {
 			form.Add(pair[0], p.fill(pair[1]))
 		}
-		req, err = http.NewRequestWithContext(ctx, http.MethodPost, p.url+r.path, strings.NewReader(form.Encode()))
+		req, err = http.NewRequestWithContext(ctx, http.MethodPost, p.to(r), strings.NewReader(form.Encode()))
 	}
 	if err != nil {
 		return 0, nil, fmt.Errorf("make the request: %w", err)

@@ -17,7 +17,10 @@ const picker = `get() { printf '%s\n' "$ANSWER" | sed -n 's/.*"'"$1"'":\[\{0,1\}
 func (w *walk) print(out io.Writer) {
 	note(out,
 		"Sallyport serves "+w.url+" from a temporary folder.",
-		"Users "+user+" and "+other+", password "+w.Password.Reveal(),
+		"",
+		"  inbox      "+w.inbox+"  Open it in a browser: what the gateway sends arrives there.",
+		"  users      "+user+", "+other+", "+third,
+		"  password   "+w.Password.Reveal(),
 		"",
 		"Paste the lines below into another terminal, in their order: sh, bash or zsh with curl.",
 		"All at once is fine: step 6 waits up to 30 seconds, step 9 five. With --run the demo does it all itself.")
@@ -53,7 +56,7 @@ func (s step) shell(w *walk) string {
 		return line + `); echo "$CODE"` + "\n"
 	}
 	var b strings.Builder
-	b.WriteString(s.request.curl(w.url))
+	b.WriteString(s.request.curl(w.to(*s.request)))
 	b.WriteString(`printf '%s\n' "$ANSWER"` + "\n")
 	for _, k := range s.request.keep {
 		fmt.Fprintf(&b, "%s=$(get %s)\n", k[0], k[1])
@@ -63,7 +66,7 @@ func (s step) shell(w *walk) string {
 
 func (r request) curl(url string) string {
 	var b strings.Builder
-	b.WriteString("ANSWER=$(curl -sS " + url + r.path)
+	b.WriteString("ANSWER=$(curl -sS " + url)
 	if r.bearer != "" {
 		b.WriteString(` -H "Authorization: Bearer $` + r.bearer + `"`)
 	}

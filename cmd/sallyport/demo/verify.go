@@ -11,7 +11,7 @@ import (
 )
 
 // logins is how often the walk logs in.
-const logins = 5
+const logins = 7
 
 // claims are what an API looks at in a token.
 type claims struct {
@@ -38,7 +38,7 @@ func (a *audience) UnmarshalJSON(text []byte) error {
 // way an API and an application do.
 func (p *player) verify() error {
 	p.printf("\n")
-	note(p.Stdout, "10. Verify the tokens of every login against the published keys.")
+	note(p.Stdout, "12. Verify the tokens of every login against the published keys.")
 	if len(p.issued) != logins {
 		return fmt.Errorf("%d logins gave tokens, not %d", len(p.issued), logins)
 	}
@@ -50,8 +50,8 @@ func (p *player) verify() error {
 			if err := p.verifyToken(text(members[t.member]), t.typ, t.audience); err != nil {
 				return fmt.Errorf("login %d, %s: %w", i+1, t.member, err)
 			}
-			p.printf("login %d: %-12s signature, iss, aud %s, exp and amr hold\n", i+1, t.member, t.audience)
 		}
+		p.printf("login %d: of access and ID token, signature, iss, aud, exp and amr hold\n", i+1)
 	}
 	p.printf("\nThe tokens verified.\n")
 	return nil

@@ -2,10 +2,12 @@ package demo
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 )
 
-// A walk is a login with a second factor, five times, as steps: printed for a shell,
+// A walk is a login with a second factor, seven times, as steps: printed for a shell,
 // or played over HTTP. Both read the same steps, so that they cannot differ.
 type walk struct {
 	Options
@@ -15,9 +17,11 @@ type walk struct {
 
 // places are what the walk comes to.
 type places struct {
-	url    string // the issuer
-	pushes string // the push service
-	store  string // the file of the phone
+	url     string // the issuer
+	pushes  string // the push service
+	store   string // the file of the phone
+	inbox   string // the page that shows what the gateway sends
+	message string // the latest text message of the inbox
 }
 
 // A step is one or two sentences and what they are about: a request, a one-time
@@ -32,7 +36,7 @@ type step struct {
 
 // A request may name variables that steps before it have set, as in $MFA_TOKEN.
 type request struct {
-	path   string      // below the issuer
+	path   string      // below the issuer, or a whole URL
 	bearer string      // variable of the bearer token; empty: none
 	form   [][2]string // names and values; nil: a GET
 	status int         // that the answer must have
@@ -52,7 +56,9 @@ const (
 // The tenant of the demo.
 const (
 	user   = "ada"
-	other  = "grace" // who has a phone
+	other  = "grace" // who has a phone with an app
+	third  = "joan"  // who has a phone that gets text messages
+	number = "+4915550100042"
 	client = "demo"
 	api    = "https://api.demo.test/"
 	scopes = "openid profile email offline_access read:things write:things"
@@ -63,7 +69,7 @@ const interval = 5 * time.Second
 
 func newWalk(o Options, at places) *walk {
 	w := &walk{Options: o, places: at}
-	w.steps = append(w.app(), w.phone()...)
+	w.steps = slices.Concat(w.app(), w.phone(), w.messages())
 	return w
 }
 
@@ -144,6 +150,54 @@ func (w *walk) phone() []step {
 		{say: []string{"A client polls every five seconds."}, pause: interval},
 		w.second("The next poll gets the tokens.", grantOOB, "oob_code", "OOB_CODE"),
 	}
+}
+
+// messages is what a user does who gets codes by text message.
+func (w *walk) messages() []step {
+	read := step{
+		say:     []string{"The page " + w.inbox + " shows the message. A shell gets the latest one so."},
+		request: &request{path: w.message, status: http.StatusOK, keep: [][2]string{{"BINDING_CODE", "code"}}},
+	}
+	finish := func(say string) step {
+		s := w.second(say, grantOOB, "oob_code", "OOB_CODE")
+		s.request.form = append(s.request.form, [2]string{"binding_code", "$BINDING_CODE"})
+		return s
+	}
+	return []step{
+		w.first(third, "10. Joan has no second factor yet, and a telephone. Log her in."),
+		{
+			say: []string{"Enroll her number. The gateway sends a code to it: binding_method is prompt."},
+			request: &request{
+				path: "mfa/associate", bearer: "MFA_TOKEN", status: http.StatusOK,
+				form: [][2]string{{"authenticator_types", "oob"}, {"oob_channels", "sms"}, {"phone_number", number}},
+				keep: [][2]string{{"OOB_CODE", "oob_code"}},
+			},
+		},
+		read,
+		finish("The code confirms the number and finishes the login: tokens."),
+		w.first(third, "11. Log in again. Now there is a number."),
+		{
+			say: []string{"The challenge sends a new code."},
+			request: &request{
+				path: "mfa/challenge", status: http.StatusOK,
+				form: [][2]string{{"client_id", client}, {"mfa_token", "$MFA_TOKEN"}, {"challenge_type", "oob"}},
+				keep: [][2]string{{"OOB_CODE", "oob_code"}},
+			},
+		},
+		read,
+		finish("It finishes the login."),
+	}
+}
+
+// elsewhere reports whether a request is not for the gateway.
+func (r request) elsewhere() bool { return strings.HasPrefix(r.path, "http:") }
+
+// to is the whole URL of a request.
+func (w *walk) to(r request) string {
+	if r.elsewhere() {
+		return r.path
+	}
+	return w.url + r.path
 }
 
 // first is the password of a login; it must lead to mfa_required.
