@@ -52,12 +52,15 @@ func TestChannelIsAdded(t *testing.T) {
 	}
 	program := filepath.Join(dir, "sallyport")
 	for _, words := range [][]string{
-		{"test", "-overlay", overlay, "../pkg/mfa/oob/pager"},
+		{"test", "-c", "-vet=off", "-overlay", overlay, "-o", program + ".test", "../pkg/mfa/oob/pager"},
 		{"build", "-overlay", overlay, "-o", program, "../cmd/sallyport"},
 	} {
 		if out, err := exec.CommandContext(t.Context(), "go", words...).CombinedOutput(); err != nil {
 			t.Fatalf("go %s: %v\n%s", strings.Join(words, " "), err, out)
 		}
+	}
+	if out, err := exec.CommandContext(t.Context(), program+".test").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
 	page(t, program)
 }

@@ -78,11 +78,9 @@ func (g *Gateway) receipts() []server.Face {
 	if len(channels) == 0 {
 		return nil
 	}
-	desk := receipt.New(receipt.Options{
-		Channels: channels, Store: g.stores.sql, Ring: g.ring.Ring, URL: g.Config.Server.PublicURL, Counted: g.counted, Now: g.Now,
-	})
-	endpoint := server.Endpoint{Method: http.MethodPost, Path: receipt.Path, Do: desk.Serve}
-	return []server.Face{{Endpoints: []server.Endpoint{endpoint}, Refuse: receipt.Refuse}}
+	desk := receipt.New(receipt.Options{Channels: channels, Store: g.stores.sql, Ring: g.ring.Ring,
+		URL: g.Config.Server.PublicURL, Counted: g.counted, Now: g.Now})
+	return []server.Face{{Refuse: receipt.Refuse, Endpoints: []server.Endpoint{{Method: http.MethodPost, Path: receipt.Path, Do: desk.Serve}}}}
 }
 
 // counted counts what a provider made of a message.
