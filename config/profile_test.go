@@ -34,9 +34,6 @@ func free(text, why string) cell { return cell{text: text, why: why} }
 // fixed has no setting, so that nothing can contradict it.
 func fixed(why string) cell { return cell{why: why} }
 
-// later belongs to what is not served yet; its settings come with it.
-func later(channel string) cell { return cell{why: "comes with " + channel} }
-
 func all(c cell) [4]cell { return [4]cell{c, c, c, c} }
 
 // cells are every row of the fixtures' table and what contradicts it, by profile. A row
