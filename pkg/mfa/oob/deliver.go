@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sallyport/sallyport/pkg/fault"
@@ -35,9 +36,8 @@ func Deliver(ctx context.Context, providers ...Provider) error {
 	defer cancel()
 	out := make([]bool, len(providers)) // those that need not be asked again
 	var failures []error
-	kind := fault.Undeliverable
 	for round := range rounds {
-		if round > 0 && !rest(ctx, pause<<(round-1)) {
+		if round > 0 && (!slices.Contains(out, false) || !rest(ctx, pause<<(round-1))) {
 			break
 		}
 		for i, p := range providers {
@@ -49,10 +49,12 @@ func Deliver(ctx context.Context, providers ...Provider) error {
 				return nil
 			}
 			failures = append(failures, fmt.Errorf("%s: %w", p.Name, err))
-			if out[i] = final(ctx, err); fault.Of(err) != fault.Undeliverable {
-				kind = fault.Unavailable
-			}
+			out[i] = final(ctx, err)
 		}
+	}
+	kind := fault.Undeliverable
+	if slices.ContainsFunc(failures, func(err error) bool { return fault.Of(err) != fault.Undeliverable }) {
+		kind = fault.Unavailable
 	}
 	return &fault.Details{Kind: kind, Err: errors.New(errors.Join(failures...).Error())}
 }
