@@ -82,7 +82,7 @@ func (c carrier) Send(ctx context.Context, m oob.Message) error {
 	if err != nil {
 		return fmt.Errorf("write a mail: %w", err)
 	}
-	return c.outbox.send(ctx, l)
+	return c.outbox.send(ctx, l, m)
 }
 
 // minutes is a time as people say it: whole minutes, at least one.

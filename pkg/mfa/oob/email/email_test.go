@@ -3,6 +3,7 @@ package email_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/mfa/oob"
 	"github.com/sallyport/sallyport/pkg/mfa/oob/email"
 	"github.com/sallyport/sallyport/pkg/mfa/oob/email/mailtest"
 	"github.com/sallyport/sallyport/pkg/mfa/oob/wording"
@@ -141,8 +143,10 @@ func TestX30Failover(t *testing.T) {
 		first, second := mailtest.Start(t, mailtest.Options{}), mailtest.Start(t, mailtest.Options{})
 		first.Has(trouble)
 		began := time.Now()
-		if err := carrier(t, at(first), at(second)).Send(t.Context(), message()); err != nil {
-			t.Errorf("%+v: %v", trouble, err)
+		m, last := message(), ""
+		m.Told = func(provider string, o oob.Outcome) { last = fmt.Sprint(provider, " ", o) }
+		if err := carrier(t, at(first), at(second)).Send(t.Context(), m); err != nil || last != "email.fallback[0] accepted" {
+			t.Errorf("%+v: %v, told %q", trouble, err, last)
 			continue
 		}
 		got := second.Wait(t, 1)

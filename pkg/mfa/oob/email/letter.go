@@ -102,22 +102,23 @@ func newOutbox(c Config, now func() time.Time) (*outbox, error) {
 	return o, nil
 }
 
-// send offers a letter to the servers, the first one first.
-func (o *outbox) send(ctx context.Context, l letter) error {
+// send offers the letter of a message to the servers, the first one first. A notice is the
+// letter of none.
+func (o *outbox) send(ctx context.Context, l letter, of oob.Message) error {
 	html, err := o.html(l)
 	if err != nil {
 		return err
 	}
 	at := o.now()
 	var servers []oob.Provider
-	for _, r := range o.relays {
-		servers = append(servers, oob.Provider{Name: r.Host, Offer: func(ctx context.Context) error {
+	for i, r := range o.relays {
+		servers = append(servers, of.Via(oob.ProviderName(name, i), func(ctx context.Context) error {
 			m, err := o.compose(l, html, at)
 			if err != nil {
 				return err
 			}
 			return r.take(ctx, m)
-		}})
+		}))
 	}
 	return oob.Deliver(ctx, servers...)
 }

@@ -85,7 +85,7 @@ func (n notifier) Notify(ctx context.Context, told notice.Notice) error {
 		return fmt.Errorf("write a mail: %w", err)
 	}
 	l.to = to.String()
-	err = n.outbox.send(ctx, l)
+	err = n.outbox.send(ctx, l, oob.Message{})
 	if errors.Is(err, fault.Undeliverable) { // nor will it be in an hour
 		n.Log.WarnContext(ctx, "a notice was not delivered", "event", told.ID, "error", err)
 		return n.Otherwise.Notify(ctx, told)
