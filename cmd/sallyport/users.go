@@ -33,7 +33,10 @@ func usersCommand(d deps) *cobra.Command {
 	path := d.configFlag(g)
 	asJSON := list.Flags().Bool("json", false, "print JSON")
 	list.RunE = func(cmd *cobra.Command, _ []string) error {
-		return d.withTables(cmd.Context(), *path, func(db database) error { return roster.List(cmd.Context(), d.stdout, *asJSON, db) })
+		return d.withTables(cmd.Context(), *path, func(db database) error {
+			waits := roster.Waits{Now: d.now(), Attempts: db.config.Throttle.Limits(), Pushes: db.config.Push.Limits()}
+			return roster.List(cmd.Context(), d.stdout, *asJSON, db, waits)
+		})
 	}
 	wanted, chosen := userFlags(add)
 	add.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -35,6 +35,7 @@ type Node struct {
 	Log            audit.Log
 	People         People
 	Removals       Removals
+	Waits          Waits
 	Refresh        record.RefreshTokens
 	Tenant         Tenant
 	Secrets        Secrets
@@ -61,6 +62,12 @@ type People interface {
 	SetUserBlocked(ctx context.Context, id string, blocked bool, e audit.Event) error
 	SetPassword(ctx context.Context, userID, hash string, e audit.Event) error
 	Users(ctx context.Context, after string, limit int) ([]identity.User, error)
+}
+
+// Waits is what users are kept waiting for.
+type Waits interface {
+	Failures(ctx context.Context, userIDs []string) (map[string]throttle.Failures, error)
+	PushHistories(ctx context.Context, userIDs []string) (map[string]oob.History, error)
 }
 
 // Removals is what an administrator takes away for good.

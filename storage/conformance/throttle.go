@@ -8,6 +8,7 @@ import (
 
 	"github.com/sallyport/sallyport/pkg/audit"
 	"github.com/sallyport/sallyport/pkg/fault"
+	"github.com/sallyport/sallyport/pkg/mfa/oob"
 	"github.com/sallyport/sallyport/pkg/throttle"
 )
 
@@ -22,6 +23,7 @@ func throttleTests() map[string]func(*testing.T, *databaseSuite) {
 		"a bucket too full fills no other":   bucketsTogether,
 		"a right attempt finds the wait too": attemptsRight,
 		"a session has attempts of its own":  attemptsOfSession,
+		"who waits is known":                 waitsKnown,
 	}
 }
 
@@ -233,4 +235,34 @@ func attemptsOfSession(t *testing.T, s *databaseSuite) {
 	proved.Session.ID, proved.Refresh = "session-one", nil
 	s.issue(t, proved)
 	s.attempt(t, l, 0, guess)
+}
+
+// waitsKnown: what a list of users says is what an attempt and a push find, of each user
+// who is asked for and of no other.
+func waitsKnown(t *testing.T, s *databaseSuite) {
+	l, p := throttle.Limits{Free: 1, Daily: 9, Disable: 9}, pushLimit
+	p.Pause = 1
+	known := func(attempt, push time.Duration, ids ...string) {
+		t.Helper()
+		failures, err := s.b.Waits.Failures(t.Context(), ids)
+		if got := l.Wait(failures[alice], s.now()); err != nil || got != attempt || len(failures[bob].Recent) != 0 {
+			t.Errorf("of %q: %+v, %v, a wait of %v, want %v", ids, failures, err, got, attempt)
+		}
+		pushes, err := s.b.Waits.PushHistories(t.Context(), ids)
+		if got := p.Wait(pushes[alice], s.now()); err != nil || got != push || len(pushes[bob].Recent) != 0 {
+			t.Errorf("of %q: %+v, %v, pushes after %v, want %v", ids, pushes, err, got, push)
+		}
+	}
+	known(0, 0)
+	known(0, 0, alice, bob)
+	s.attempt(t, l, 0, s.failure(alice))
+	c := s.challenge("1", alice)
+	s.admit(t, c, p, oob.Admitted{})
+	s.answer(t, oob.Answer{Challenge: c, Event: audit.Event{At: s.now(), Type: audit.Denied, Subject: alice}}, "")
+	known(time.Second, p.For, alice, bob)
+	known(0, 0, bob)
+	s.attempt(t, l, time.Second, s.failure(alice))
+	s.await(t, s.challenge("2", alice), p, p.For)
+	s.pass(p.For)
+	known(0, 0, bob, alice)
 }

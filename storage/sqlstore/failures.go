@@ -26,6 +26,10 @@ type userFailuresRow struct {
 // TableName implements gorm's schema.Tabler.
 func (userFailuresRow) TableName() string { return "user_failures" }
 
+func (r userFailuresRow) failures() throttle.Failures {
+	return throttle.Failures{Count: r.Failures, Last: r.LastAt.time(), Recent: r.Recent.times()}
+}
+
 // Attempt implements throttle.Limiter. It counts even for a request that was given up:
 // hanging up must not buy free attempts.
 func (s *Store) Attempt(ctx context.Context, a throttle.Attempt, l throttle.Limits) error {
@@ -68,7 +72,7 @@ func failuresOf(tx *gorm.DB, subject string) (throttle.Failures, error) {
 	}
 	row := userFailuresRow{UserID: subject}
 	err := tx.Where("user_id = ?", subject).Limit(1).Find(&row).Error
-	return throttle.Failures{Count: row.Failures, Last: row.LastAt.time(), Recent: row.Recent.times()}, err
+	return row.failures(), err
 }
 
 // count keeps a wrong attempt.

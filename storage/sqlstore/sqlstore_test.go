@@ -75,7 +75,7 @@ type state struct {
 func node(url string, ring *secret.Ring, s *sqlstore.Store) conformance.Node {
 	return conformance.Node{
 		Records: s, Revoker: s, Registry: s, Authenticators: s, Limiter: s, Buckets: s, Users: s, Keys: s, Rotator: s, Log: s,
-		People: s, Removals: s, Refresh: s, Tenant: s, Secrets: s, Redeemer: s, State: state{s, url},
+		People: s, Removals: s, Waits: s, Refresh: s, Tenant: s, Secrets: s, Redeemer: s, State: state{s, url},
 		Audit: state{s, url}, Notices: s, Devices: s, Pushes: s, Codes: s, Ring: ring,
 	}
 }
