@@ -102,7 +102,7 @@ func choose(all []Authenticator, r ChallengeRequest) (Authenticator, error) {
 	case !named:
 		return Authenticator{}, fault.NoAuthenticator
 	case len(fit) == 0:
-		return Authenticator{}, &fault.Details{Kind: fault.UnsupportedType, Param: supported(all)}
+		return Authenticator{}, &fault.Details{Kind: fault.UnsupportedType, Param: cmp.Or(supported(all), "none")}
 	}
 	return slices.MinFunc(fit, preferred), nil
 }

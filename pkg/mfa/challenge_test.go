@@ -110,7 +110,7 @@ func TestChallengeChooses(t *testing.T) {
 		case readErr != nil:
 			t.Fatal(readErr)
 		case !strings.Contains(want, "|"):
-			if !errors.As(err, &d) || d.Kind != fault.UnsupportedType || d.Param != want {
+			if !errors.As(err, &d) || d.Kind != fault.UnsupportedType || d.Param != cmp.Or(want, "none") {
 				t.Errorf("%s: %v, %v, want unsupported_type and %q named", tt.name, answer, err, want)
 			}
 		case want == app:

@@ -54,7 +54,7 @@ func TestMessageIsNotSent(t *testing.T) {
 	if all := w.all(mira); len(all) != 0 {
 		t.Errorf("left %+v", all)
 	}
-	if e := w.last(); e.Type != audit.Removed || e.Reason != "unavailable" || e.Grant != "associate" || len(e.Authenticators) != 3 {
+	if e := w.last(); e.Type != audit.Removed || e.Reason != "unavailable" || e.Grant != "associate" || len(e.Authenticators) != 2 {
 		t.Errorf("recorded %+v", e)
 	}
 	p.lost = nil

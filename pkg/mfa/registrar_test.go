@@ -263,14 +263,14 @@ func TestPendingLimit(t *testing.T) {
 		_, err := w.registrar.Associate(t.Context(), c, enrollment.Association{Wanted: []string{"otp"}})
 		return err
 	}
-	for i := range 10 {
+	for i := range 30 {
 		if err := associate(just(mira, fmt.Sprint("jti-", i))); err != nil {
 			t.Fatalf("association %d: %v", i+1, err)
 		}
 	}
 	var d *fault.Details
 	if err := associate(access); !errors.As(err, &d) || d.Kind != fault.TooManyAttempts || d.RetryAfter != mfa.Window {
-		t.Errorf("association 11: %v, want too_many_attempts and when to come again", err)
+		t.Errorf("association 31: %v, want too_many_attempts and when to come again", err)
 	}
 	if err := associate(just(noah, "jti")); err != nil {
 		t.Errorf("another user: %v", err)

@@ -18,6 +18,7 @@ func messageTests() map[string]func(*testing.T, *databaseSuite) {
 		"50 messages find the budgets":         raceMessages,
 		"a full budget takes from no other":    budgetsTogether,
 		"an answered message is given back":    messageGivenBack,
+		"who answers is stopped by no pump":    messageInAPump,
 		"no message to who is not to be asked": messageRefused,
 	}
 }
@@ -113,6 +114,27 @@ func messageGivenBack(t *testing.T, s *databaseSuite) {
 	s.holds(t, map[string]int{"prefix": 0, "another": 0, "number": 0})
 	s.send(t, s.message("5", a, all...), 0)
 	s.holds(t, map[string]int{"prefix": 1})
+}
+
+// S-4: messages to numbers that nobody confirmed fill a budget; whoever confirmed one, and
+// brought the last code back, does not wait for it, and who did not is one of those.
+func messageInAPump(t *testing.T, s *databaseSuite) {
+	a, pump := s.withNumber(t, alice, "sms|a"), s.withNumber(t, bob, "sms|b")
+	a.ConfirmedAt = s.now()
+	prefix := unanswered("prefix", 2)
+	s.send(t, s.message("p1", pump, prefix), 0)
+	s.send(t, s.message("p2", pump, prefix), 0)
+	s.send(t, s.message("p3", pump, prefix), time.Minute)
+	first := s.send(t, s.message("1", a, prefix), 0)
+	s.holds(t, map[string]int{"prefix": 2})
+	s.send(t, s.message("2", a, prefix), time.Minute) // the first is not answered yet
+	s.pass(time.Second)
+	s.issue(t, s.issuance(alice, "1", s.proved(first)...))
+	all, err := s.a.Authenticators.Authenticators(t.Context(), alice, s.now())
+	if err != nil || all[0].ID != a.ID || all[0].LastAuth.IsZero() {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	s.send(t, s.message("3", all[0], prefix), 0)
 }
 
 func messageRefused(t *testing.T, s *databaseSuite) {

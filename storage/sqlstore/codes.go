@@ -84,8 +84,15 @@ func admitCode(tx *gorm.DB, a oob.CodeAsk) (refused, failed error) {
 	budgets := slices.SortedFunc(slices.Values(a.Budgets), func(x, y oob.Budget) int { return cmp.Compare(x.Name, y.Name) })
 	c, now := a.Challenge, a.Event.At
 	row := codeRow{AuthenticatorID: a.Authenticator.ID, UserID: c.Subject, Challenge: c.ID, Expires: at(c.ExpiresAt)}
+	answers, err := answers(tx, a)
+	if err != nil {
+		return nil, err
+	}
 	var all []throttle.Bucket
 	for _, b := range budgets {
+		if b.Unanswered && answers {
+			continue // a pump must not stop those who log in
+		}
 		all = append(all, b.Bucket)
 		if b.Unanswered {
 			row.Unanswered = append(row.Unanswered, drop{b.Name, b.Every.Milliseconds()})
@@ -102,6 +109,21 @@ func admitCode(tx *gorm.DB, a oob.CodeAsk) (refused, failed error) {
 		return nil, err
 	}
 	return nil, tx.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "authenticator_id"}}, UpdateAll: true}).Create(&row).Error
+}
+
+// answers reports whether the last code of a confirmed authenticator came back: it was used
+// since that was sent.
+func answers(tx *gorm.DB, a oob.CodeAsk) (bool, error) {
+	if !a.Authenticator.Active() {
+		return false, nil
+	}
+	var rows []codeRow
+	err := tx.Where("authenticator_id = ?", a.Authenticator.ID).Find(&rows).Error
+	if err != nil || len(rows) == 0 {
+		return err == nil, err
+	}
+	sent := rows[0].Expires.time().Add(-a.Challenge.ExpiresAt.Sub(a.Challenge.CreatedAt))
+	return !a.Authenticator.LastAuth.Before(sent), nil
 }
 
 // liveCode is true of the one challenge whose code is worth something.

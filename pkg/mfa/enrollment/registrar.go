@@ -3,6 +3,7 @@
 package enrollment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +16,9 @@ import (
 	"github.com/sallyport/sallyport/pkg/mfa"
 )
 
-// pendingLimit bounds how many associations of one subject wait at a time.
-const pendingLimit = 10
+// pendingLimit bounds how many associations of one subject wait at a time. It is above what
+// messages are sent to a user at a time: those have limits that say so.
+const pendingLimit = 30
 
 // Registrar keeps a subject's authenticators.
 type Registrar struct{ mfa.Options }
@@ -66,7 +68,7 @@ func (r *Registrar) Associate(ctx context.Context, c mfa.Credential, a Associati
 	e := mfa.Enrolling{Subject: c.Subject, Client: c.Client, Handle: c.Handle, Account: account, Channel: channel, Params: a.Params,
 		Address: a.Address, Locale: a.Locale}
 	for range pendingLimit + 1 { // after that many others the limit is reached
-		reply, err := r.associate(ctx, c, f, e, a.Address)
+		reply, err := r.associate(ctx, c, f, e)
 		if !errors.Is(err, mfa.ErrChanged) {
 			return reply, r.recorded(ctx, event(c, audit.Associated, a.Address), err)
 		}
@@ -75,7 +77,7 @@ func (r *Registrar) Associate(ctx context.Context, c mfa.Credential, a Associati
 }
 
 // associate decides by what the subject has, and stores only if that is so still.
-func (r *Registrar) associate(ctx context.Context, c mfa.Credential, f mfa.Enroller, e mfa.Enrolling, address string) (map[string]any, error) {
+func (r *Registrar) associate(ctx context.Context, c mfa.Credential, f mfa.Enroller, e mfa.Enrolling) (map[string]any, error) {
 	all, err := r.List(ctx, c)
 	if err != nil {
 		return nil, err
@@ -95,37 +97,70 @@ func (r *Registrar) associate(ctx context.Context, c mfa.Credential, f mfa.Enrol
 	if err != nil {
 		return nil, fmt.Errorf("associate %s: %w", f.Type(), err)
 	}
+	if made.Send != nil {
+		return r.send(ctx, c, all, e, made)
+	}
 	if err := r.accompany(ctx, c, all, e, &made); err != nil {
 		return nil, err
 	}
-	if err := r.keep(ctx, c, all, made.Authenticators, address); err != nil {
+	if err := r.keep(ctx, c, all, made.Authenticators, e.Address); err != nil {
 		return nil, err
 	}
-	if made.Send != nil {
-		if err := made.Send(ctx); err != nil {
-			return nil, r.withdraw(ctx, c, made.Authenticators, fmt.Errorf("associate %s: %w", f.Type(), err))
-		}
+	return made.Reply, nil
+}
+
+// send associates what the person has to be told of. What comes along is made when that has
+// happened: nobody has to be without recovery codes that went with an answer that never was.
+func (r *Registrar) send(ctx context.Context, c mfa.Credential, all []mfa.Authenticator, e mfa.Enrolling, made mfa.Enrollment) (map[string]any, error) {
+	if err := r.keep(ctx, c, all, made.Authenticators, e.Address); err != nil {
+		return nil, err
+	}
+	err := made.Send(ctx)
+	if err == nil {
+		err = r.along(ctx, c, e, made.Reply)
+	}
+	if err != nil {
+		return nil, r.withdraw(ctx, c, made.Authenticators, fmt.Errorf("associate %s: %w", e.Channel, err))
 	}
 	return made.Reply, nil
+}
+
+// along adds what comes along with an association that is there.
+func (r *Registrar) along(ctx context.Context, c mfa.Credential, e mfa.Enrolling, reply map[string]any) error {
+	for range pendingLimit + 1 {
+		all, err := r.List(ctx, c)
+		if err != nil {
+			return err
+		}
+		with := mfa.Enrollment{Reply: map[string]any{}}
+		if err := r.accompany(ctx, c, all, e, &with); err != nil || len(with.Authenticators) == 0 {
+			return err
+		}
+		if err = r.keep(ctx, c, all, with.Authenticators, e.Address); err == nil {
+			maps.Copy(reply, with.Reply)
+		}
+		if !errors.Is(err, mfa.ErrChanged) {
+			return err
+		}
+	}
+	return &fault.Details{Kind: fault.TooManyAttempts, RetryAfter: r.Enrolling}
 }
 
 // withdrawing bounds how long the answer waits for an association to be taken back. It has
 // time of its own: a provider that hangs has used up the request's.
 const withdrawing = 500 * time.Millisecond
 
-// withdraw takes back what nobody was told of: the client has no oob_code, nor the recovery
-// codes that came along.
+// withdraw takes back what nobody was told of: the client has no oob_code. What was confirmed
+// all the same stays.
 func (r *Registrar) withdraw(ctx context.Context, c mfa.Credential, made []mfa.Authenticator, because error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawing)
 	defer cancel()
 	e := event(c, audit.Removed, "")
 	e.At, e.Success, e.Reason, e.Grant = r.now(), true, fault.Of(because).Error(), "associate"
-	for _, m := range made {
-		e.Authenticators = append(e.Authenticators, m.ID)
-	}
 	for range pendingLimit {
 		seen, err := r.Authenticators.Authenticators(ctx, c.Subject, r.now())
-		if err == nil {
+		e.Authenticators = waiting(seen, made)
+		if err == nil && len(e.Authenticators) > 0 {
 			err = r.Authenticators.Remove(ctx, c, seen, e.Authenticators, e)
 		}
 		if !errors.Is(err, mfa.ErrChanged) {
@@ -133,6 +168,16 @@ func (r *Registrar) withdraw(ctx context.Context, c mfa.Credential, made []mfa.A
 		}
 	}
 	return because
+}
+
+// waiting names those that were made and are pending still.
+func waiting(seen, made []mfa.Authenticator) (ids []string) {
+	for _, s := range seen {
+		if !s.Active() && slices.ContainsFunc(made, func(m mfa.Authenticator) bool { return m.ID == s.ID }) {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
 }
 
 func (r *Registrar) enroller(a Association) (mfa.Enroller, string, error) {
@@ -216,7 +261,13 @@ func (r *Registrar) keep(ctx context.Context, c mfa.Credential, seen, made []mfa
 }
 
 func pending(all []mfa.Authenticator) int {
-	return len(slices.DeleteFunc(slices.Clone(all), func(a mfa.Authenticator) bool { return a.Active() || a.Type == mfa.RecoveryCode }))
+	groups := map[string]bool{}
+	for _, a := range all {
+		if !a.Active() && a.Type != mfa.RecoveryCode {
+			groups[cmp.Or(a.Group, a.ID)] = true // twins are one
+		}
+	}
+	return len(groups)
 }
 
 // event is the record of what was tried with a credential.

@@ -20,9 +20,10 @@ type Carrier interface {
 	// one form, however it was written. It fails with fault.BadPhoneNumber,
 	// fault.BadEmailAddress, fault.MissingParameter or fault.ForeignAddress.
 	Address(r mfa.Enrolling) (Address, error)
-	// Budgets are those that a message takes from. It fails, as Address does, for an address
-	// that is not served any more.
-	Budgets(subject string, to secret.Text) ([]Budget, error)
+	// Budgets are those that a message to an authenticator takes from. Whoever asks for codes to
+	// an address that is not confirmed may be anybody: they share budgets that those who have it
+	// do not wait for. It fails, as Address does, for an address that is not served any more.
+	Budgets(a mfa.Authenticator) ([]Budget, error)
 	// Send hands a message to somebody who delivers it. It is told once, and tries as often
 	// as the time allows ([Deliver]); nil means that it was accepted. It fails with
 	// fault.Undeliverable where trying again would not help, else with fault.Unavailable.
@@ -46,7 +47,8 @@ type Address struct {
 type Budget struct {
 	throttle.Bucket
 	// Unanswered is set if it counts those alone whose code did not come back: who pumps
-	// messages to numbers of their own has no use for the codes (standards, S-4).
+	// messages to numbers of their own has no use for the codes (standards, S-4). A confirmed
+	// authenticator whose last code came back neither waits for it nor fills it.
 	Unanswered bool
 }
 

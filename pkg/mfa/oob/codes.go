@@ -97,7 +97,7 @@ func (c codeChannel) Enroll(_ context.Context, ch *Challenge, r mfa.Enrolling) (
 // Admit implements Messenger.
 func (c codeChannel) Admit(ctx context.Context, ch *Challenge, a mfa.Authenticator) (string, error) {
 	ch.Answered, ch.Binding = false, record.BindingToPage
-	budgets, err := c.Budgets(ch.Subject, a.Address)
+	budgets, err := c.Budgets(a)
 	if err != nil {
 		return "", undeliverable(err)
 	}

@@ -40,11 +40,11 @@ func (p *pigeon) Address(r mfa.Enrolling) (oob.Address, error) {
 	return oob.Address{To: secret.New(strings.ToLower(loft)), Name: loft[:1] + "***"}, nil
 }
 
-func (p *pigeon) Budgets(subject string, to secret.Text) ([]oob.Budget, error) {
-	if to.Reveal() == "burnt" {
+func (p *pigeon) Budgets(a mfa.Authenticator) ([]oob.Budget, error) {
+	if a.Address.Reveal() == "burnt" {
 		return nil, fault.BadPhoneNumber
 	}
-	return []oob.Budget{{Bucket: throttle.Bucket{Name: subject, Size: 2, Every: time.Hour}}}, nil
+	return []oob.Budget{{Bucket: throttle.Bucket{Name: a.Subject, Size: 2, Every: time.Hour}}}, nil
 }
 
 func (p *pigeon) Send(_ context.Context, m oob.Message) error {
@@ -124,12 +124,12 @@ func (l *loft) ask(t testing.TB, transaction, client string) (map[string]any, mf
 	return answer, mfa.Proof{"oob_code": secret.New(code), "binding_code": l.day.sent[len(l.day.sent)-1].Code}
 }
 
-// A code that was sent is asked for; the answer has no interval, for there is nothing to
-// poll; and what is kept of the code is a hash.
+// A code that was sent is asked for, and what is kept of it is a hash. Q7: interval and
+// expires_in are there.
 func TestCode(t *testing.T) {
 	l := newLoft(t)
 	answer, proof := l.ask(t, "t1", "spa")
-	if answer["binding_method"] != "prompt" || answer["expires_in"] != 300 || answer["interval"] != nil || answer["binding_code"] != nil || len(answer) != 3 {
+	if answer["binding_method"] != "prompt" || answer["expires_in"] != 300 || answer["interval"] != 5 || answer["binding_code"] != nil || len(answer) != 4 {
 		t.Errorf("%v", answer)
 	}
 	m, code := l.day.sent[0], l.day.sent[0].Code.Reveal()
@@ -239,7 +239,7 @@ func TestTwins(t *testing.T) {
 		day.Address.Reveal() != "tower" || day.Name != "T***" || day.Channel != "day" {
 		t.Errorf("%+v", made.Authenticators)
 	}
-	if a := made.Reply; a["binding_method"] != "prompt" || a["oob_channel"] != "night" || a["id"] != night.ID || a["interval"] != nil {
+	if a := made.Reply; a["binding_method"] != "prompt" || a["oob_channel"] != "night" || a["id"] != night.ID || a["interval"] != 5 {
 		t.Errorf("%v", a)
 	}
 	if err := made.Send(t.Context()); err != nil || len(l.night.sent) != 1 || len(l.day.sent) > 0 || l.ledger.asked[0].Authenticator.Subject != "auth0|alice" {

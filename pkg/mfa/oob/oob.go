@@ -160,10 +160,7 @@ func (f *Factor) begin(c *Challenge) (secret.Text, error) {
 
 // members are those that the answers to a challenge and to an association share (Q7).
 func (f *Factor) members(c Challenge, code, digits secret.Text) map[string]any {
-	m := map[string]any{"oob_code": code.Reveal(), "expires_in": int(f.o.Lifetime.Seconds())}
-	if c.Answered {
-		m["interval"] = int(Interval.Seconds())
-	}
+	m := map[string]any{"oob_code": code.Reveal(), "expires_in": int(f.o.Lifetime.Seconds()), "interval": int(Interval.Seconds())}
 	switch c.Binding {
 	case record.BindingPlain:
 	case record.BindingToPage:

@@ -142,7 +142,7 @@ func FuzzAddress(f *testing.F) {
 		if err != nil || again.To.Reveal() != to || again.Name != got.Name {
 			t.Fatalf("%q is %q, and that %q, %v", text, to, again.To.Reveal(), err)
 		}
-		if budgets, err := c.Budgets("auth0|alice", got.To); err != nil || len(budgets) != 3 {
+		if budgets, err := c.Budgets(mfa.Authenticator{Subject: "auth0|alice", Address: got.To}); err != nil || len(budgets) != 3 {
 			t.Fatalf("%q has %d budgets, %v", to, len(budgets), err)
 		}
 	})
@@ -153,7 +153,7 @@ func FuzzAddress(f *testing.F) {
 func TestBudgets(t *testing.T) {
 	c := carrier(t, nowhere)
 	names := func(subject, to string) []string {
-		all, err := c.Budgets(subject, secret.New(to))
+		all, err := c.Budgets(mfa.Authenticator{Subject: subject, Address: secret.New(to)})
 		if err != nil || len(all) != 3 {
 			t.Fatalf("%d budgets, %v", len(all), err)
 		}
@@ -173,14 +173,14 @@ func TestBudgets(t *testing.T) {
 	if other := names("auth0|alice", "alice@example.com"); other[0] != alice[0] || other[1] == alice[1] {
 		t.Errorf("two mailboxes of one user: %q and %q", alice, other)
 	}
-	if _, err := c.Budgets("auth0|alice", secret.New("alice")); !errors.Is(err, fault.BadEmailAddress) {
+	if _, err := c.Budgets(mfa.Authenticator{Subject: "auth0|alice", Address: secret.New("alice")}); !errors.Is(err, fault.BadEmailAddress) {
 		t.Errorf("no mailbox: %v", err)
 	}
 	free, err := email.New(config(nowhere), email.Rules{PerUser: 5}, nil, clock)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if all, err := free.Budgets("auth0|alice", secret.New("alice@example.test")); err != nil || len(all) != 1 || all[0].Size != 5 || all[0].Name != alice[0] {
+	if all, err := free.Budgets(mfa.Authenticator{Subject: "auth0|alice", Address: secret.New("alice@example.test")}); err != nil || len(all) != 1 || all[0].Size != 5 || all[0].Name != alice[0] {
 		t.Errorf("without bounds but the user's: %+v, %v", all, err)
 	}
 }

@@ -64,12 +64,12 @@ func (carrier) Address(r mfa.Enrolling) (oob.Address, error) {
 }
 
 // Budgets implements oob.Carrier.
-func (c carrier) Budgets(subject string, to secret.Text) ([]oob.Budget, error) {
-	a, err := parse(to.Reveal())
+func (c carrier) Budgets(a mfa.Authenticator) ([]oob.Budget, error) {
+	to, err := parse(a.Address.Reveal())
 	if err != nil {
 		return nil, err
 	}
-	return c.rules.budgets(subject, a), nil
+	return c.rules.budgets(a, to), nil
 }
 
 // Send implements oob.Carrier. The mail says what site the code is for, so that nobody types

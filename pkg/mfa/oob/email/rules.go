@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/mfa/oob"
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/pkg/throttle"
@@ -15,8 +16,8 @@ import (
 type Rules struct {
 	Codes      bool `yaml:"codes" doc:"Send codes by mail, where there is a server for it. off: notices alone."`
 	PerUser    int  `yaml:"per_user" default:"20" doc:"Mails with codes for a user at a time; one more each minute. At most 100."`
-	PerMailbox int  `yaml:"per_mailbox" doc:"Mails with codes to a mailbox at a time, whoever asks; one more each minute. 0: no bound."`
-	PerGateway int  `yaml:"per_gateway" doc:"Mails with codes at a time; as many more in an hour. 0: no bound."`
+	PerMailbox int  `yaml:"per_mailbox" doc:"Mails with codes to a mailbox at a time, whoever asks; one more each minute. Who confirmed it has as many alone. 0: no bound."`
+	PerGateway int  `yaml:"per_gateway" doc:"Mails with codes at a time, half of them to mailboxes that are not confirmed; as many more in an hour. 0: no bound."`
 }
 
 // Validate reports everything that is wrong, each error as "key: text".
@@ -35,17 +36,22 @@ func (r Rules) Validate() error {
 	return errors.Join(errs...)
 }
 
-// budgets are the buckets of a mail.
-func (r Rules) budgets(subject string, to address) []oob.Budget {
+// budgets are the buckets of a mail. Whose mailbox it is has one for it alone, and half of
+// what all have together: whoever enters others' uses up neither.
+func (r Rules) budgets(a mfa.Authenticator, to address) []oob.Budget {
 	var all []oob.Budget
+	whose, share := to.mailbox(), (r.PerGateway+1)/2
+	if a.Active() {
+		whose, share = whose+"\x00"+a.Subject, r.PerGateway
+	}
 	add := func(size int, every time.Duration, name ...string) {
 		if size > 0 {
 			hashed := secret.Hash(secret.New(strings.Join(append([]string{"email"}, name...), "\x00")))
 			all = append(all, oob.Budget{Bucket: throttle.Bucket{Name: hashed, Size: size, Every: every}})
 		}
 	}
-	add(r.PerUser, time.Minute, "user", subject)
-	add(r.PerMailbox, time.Minute, "mailbox", to.mailbox())
-	add(r.PerGateway, time.Hour/time.Duration(max(r.PerGateway, 1)), "gateway")
+	add(r.PerUser, time.Minute, "user", a.Subject)
+	add(r.PerMailbox, time.Minute, "mailbox", whose)
+	add(share, time.Hour/time.Duration(max(r.PerGateway, 1)), "gateway")
 	return all
 }

@@ -96,12 +96,12 @@ func (l *Line) served(text string) (Number, error) {
 
 // Budgets are those that a message to a number takes from. They fail with
 // fault.BadPhoneNumber for one that is not served any more.
-func (l *Line) Budgets(subject string, to secret.Text) ([]oob.Budget, error) {
-	n, err := l.served(to.Reveal())
+func (l *Line) Budgets(a mfa.Authenticator) ([]oob.Budget, error) {
+	n, err := l.served(a.Address.Reveal())
 	if err != nil {
 		return nil, err
 	}
-	return l.rules.budgets(subject, n), nil
+	return l.rules.budgets(a, n), nil
 }
 
 // Deliver offers a message in words to one service after the other.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport/sallyport/pkg/mfa"
 	"github.com/sallyport/sallyport/pkg/mfa/oob"
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/pkg/throttle"
@@ -18,11 +19,11 @@ import (
 // count together.
 type Rules struct {
 	PerUser    int               `yaml:"per_user" default:"10" doc:"Text messages and calls of a user at a time; one more in each hour. At most 1000."`
-	PerNumber  int               `yaml:"per_number" doc:"Text messages and calls to a number at a time, whoever asks; one more in each hour. 0: as many as there are."`
+	PerNumber  int               `yaml:"per_number" doc:"Text messages and calls to a number at a time, whoever asks; one more in each hour. Who confirmed it has as many alone. 0: as many as there are."`
 	PerRange   int               `yaml:"per_range" doc:"Those whose code did not come back, to numbers that differ in the last four digits, at a time; as many more in each hour. 0: as many as there are."`
 	PerCountry int               `yaml:"per_country" doc:"Those whose code did not come back, to numbers with one calling code, at a time; as many more in each hour. 0: as many as there are."`
-	PerGateway int               `yaml:"per_gateway" doc:"All text messages and calls at a time; as many more in each hour. 0: as many as there are."`
-	Spend      Amount            `yaml:"spend" doc:"What text messages and calls may cost at a time; as much more in each day. Without a currency, as the prices. 0: whatever it is."`
+	PerGateway int               `yaml:"per_gateway" doc:"All text messages and calls at a time, half of them to numbers that are not confirmed; as many more in each hour. 0: as many as there are."`
+	Spend      Amount            `yaml:"spend" doc:"What text messages and calls may cost at a time, half of it to numbers that are not confirmed; as much more in each day. Without a currency, as the prices. 0: whatever it is."`
 	Price      Amount            `yaml:"price" default:"0.10" doc:"What a text message or a call costs to a number that has no price of its own."`
 	Prices     map[string]Amount `yaml:"prices" example:"{\"+49\": 0.08, \"+1876\": 0.25}" doc:"What one costs to numbers that begin so; the longest beginning counts. 0: nothing."`
 }
@@ -68,22 +69,28 @@ func (r Rules) money(key string, a Amount, price bool) error {
 	return nil
 }
 
-// budgets are those that a message to a number takes from.
-func (r Rules) budgets(subject string, n Number) []oob.Budget {
-	all := []oob.Budget{bucket("user", subject, r.PerUser, time.Hour)}
+// budgets are those that a message to a number takes from. Who confirmed a number has a
+// budget of it for themselves, and half of what all have together: whoever enters numbers
+// that are not theirs, or has them pumped, uses up neither.
+func (r Rules) budgets(a mfa.Authenticator, n Number) []oob.Budget {
+	all := []oob.Budget{bucket("user", a.Subject, r.PerUser, time.Hour)}
+	whose, share := n.E164, func(size int) int { return (size + 1) / 2 }
+	if a.Active() {
+		whose, share = n.E164+"\x00"+a.Subject, func(size int) int { return size }
+	}
 	add := func(b oob.Budget, unanswered bool) {
 		if b.Size > 0 {
 			b.Unanswered = unanswered
 			all = append(all, b)
 		}
 	}
-	add(bucket("number", n.E164, r.PerNumber, time.Hour), false)
+	add(bucket("number", whose, r.PerNumber, time.Hour), false)
 	add(bucket("range", n.block(), r.PerRange, hourly(r.PerRange)), true)
 	add(bucket("country", n.Calling, r.PerCountry, hourly(r.PerCountry)), true)
-	add(bucket("gateway", "", r.PerGateway, hourly(r.PerGateway)), false)
+	add(bucket("gateway", "", share(r.PerGateway), hourly(r.PerGateway)), false)
 	if price := r.price(n); r.Spend > 0 && price > 0 {
 		every := price.of(r.Spend)
-		all = append(all, bucket("spend", "", int(day/every), every))
+		all = append(all, bucket("spend", "", share(int(day/every)), every))
 	}
 	return all
 }
