@@ -27,6 +27,8 @@ import (
 	"github.com/sallyport/sallyport/config"
 	"github.com/sallyport/sallyport/pkg/gateway"
 	"github.com/sallyport/sallyport/pkg/guardian/provider"
+	"github.com/sallyport/sallyport/pkg/mfa/oob/email/mailtest"
+	"github.com/sallyport/sallyport/pkg/mfa/oob/phone/phonetest"
 	"github.com/sallyport/sallyport/pkg/secret"
 	"github.com/sallyport/sallyport/storage/storagetest"
 )
@@ -42,12 +44,13 @@ const Secret = "web-secret-0123456789abcdef0123456789abcdef"
 
 // A Setting is a choice of stores and a number of gateways that share them.
 type Setting struct {
-	Name   string
-	Nodes  int
-	Phones bool     // there is a push service, and phones can be enrolled
-	People []string // users beside those of tenant.yaml, with the same password
-	Empty  bool     // the gateways begin with an empty database, as on the day they are installed
-	open   func(t testing.TB, empty bool) backends
+	Name     string
+	Nodes    int
+	Phones   bool     // there is a push service, and phones can be enrolled
+	Messages bool     // codes are sent, see [World.Message]
+	People   []string // users beside those of tenant.yaml, with the same password
+	Empty    bool     // the gateways begin with an empty database, as on the day they are installed
+	open     func(t testing.TB, empty bool) backends
 }
 
 // backends are the stores of one world, and how a test reaches behind the gateways.
@@ -113,6 +116,10 @@ type World struct {
 	Provider *provider.Provider // the push services of a setting with Phones
 	service  *service           // what is before them
 
+	Webhook, Fallback *phonetest.Webhook // what text messages and calls are handed to in a setting with Messages
+	Mail              *mailtest.Server   // and mails
+	read              int                // how many of them a test has looked at
+
 	http   *http.Client
 	file   string // the configuration
 	nodes  []*node
@@ -138,6 +145,9 @@ func New(t testing.TB, s Setting, lines ...string) *World {
 	t.Cleanup(w.http.CloseIdleConnections)
 	if s.Phones {
 		lines = append(slices.Clone(lines), w.serveProvider(t))
+	}
+	if s.Messages {
+		lines = append(slices.Clone(lines), w.serveMessages(t))
 	}
 	w.file = w.configure(t, s.People, lines)
 	w.Clock = newClock(func(now time.Time) {
@@ -217,8 +227,8 @@ func (w *World) Options(t testing.TB) gateway.Options {
 func (w *World) Apart() []*World {
 	var out []*World
 	for i := range w.nodes {
-		out = append(out, &World{URL: w.URL, Clock: w.Clock, Log: w.Log, Provider: w.Provider, service: w.service, http: w.http, file: w.file,
-			nodes: w.nodes[i : i+1], stores: w.stores})
+		out = append(out, &World{URL: w.URL, Clock: w.Clock, Log: w.Log, Provider: w.Provider, service: w.service,
+			Webhook: w.Webhook, Fallback: w.Fallback, Mail: w.Mail, http: w.http, file: w.file, nodes: w.nodes[i : i+1], stores: w.stores})
 	}
 	return out
 }
