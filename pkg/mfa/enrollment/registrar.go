@@ -260,6 +260,7 @@ func (r *Registrar) keep(ctx context.Context, c mfa.Credential, seen, made []mfa
 	return nil
 }
 
+// pending is how many associations wait. Twins came with one.
 func pending(all []mfa.Authenticator) int {
 	groups := map[string]bool{}
 	for _, a := range all {
