@@ -119,7 +119,7 @@ func TestCatalogueTooManyMessages(t *testing.T) {
 		}
 		carol := ask(t, w, "web", "carol")
 		for range 10 {
-			associated(t, w, "web", carol, "sms", "+4915550100043")
+			coded{client: "web", token: carol}.associate(t, w, "sms", "+4915550100043")
 		}
 		overrun(t, w.Associate(t, carol, reach("voice", "+4915112345678")))
 		if n := len(w.Webhook.Messages()); n != 20 {
@@ -157,7 +157,7 @@ func TestNewCodesGiveNoGuesses(t *testing.T) {
 	gatewaytest.EachWithMessages(t, func(t *testing.T, w *gatewaytest.World) {
 		alice := w.Enroll(t, "alice")
 		access := manage(t, w, "alice", alice, "enroll read:authenticators")
-		c, made := associated(t, w, "spa", access, "sms", aNumber)
+		c, made := coded{client: "spa", token: access}.associate(t, w, "sms", aNumber)
 		c.redeem(t, w, c.code).Want(t, http.StatusOK, "")
 		sms := made.Text("id")
 		token := ask(t, w, "spa", "alice")

@@ -14,7 +14,7 @@ import (
 // more, after the state store was emptied, none.
 func TestCodeOnce(t *testing.T) {
 	gatewaytest.EachWithMessages(t, func(t *testing.T, w *gatewaytest.World) {
-		c, made := associated(t, w, "web", ask(t, w, "web", "alice"), "sms", aNumber)
+		c, made := coded{client: "web", token: ask(t, w, "web", "alice")}.associate(t, w, "sms", aNumber)
 		race := func(c coded) []gatewaytest.Reply {
 			return gatewaytest.Race(50, func(int) gatewaytest.Reply { return c.redeem(t, w, c.code) })
 		}

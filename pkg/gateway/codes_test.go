@@ -45,11 +45,11 @@ func (c coded) wrong() string {
 	return c.code[:len(c.code)-1] + string('0'+(last-'0'+1)%10)
 }
 
-// associated begins an enrollment with the token of a client.
-func associated(t *testing.T, w *gatewaytest.World, client, token, channel, to string) (coded, gatewaytest.Reply) {
+// associate begins an enrollment with the token of a client.
+func (c coded) associate(t *testing.T, w *gatewaytest.World, channel, to string) (coded, gatewaytest.Reply) {
 	t.Helper()
-	made := w.Associate(t, token, reach(channel, to)).Want(t, http.StatusOK, "")
-	return coded{client, token, made.Text("oob_code"), w.Message(t, channel)}, made
+	made := w.Associate(t, c.token, reach(channel, to)).Want(t, http.StatusOK, "")
+	return coded{c.client, c.token, made.Text("oob_code"), w.Message(t, channel)}, made
 }
 
 // challenged has a code sent to an authenticator that somebody has.
@@ -64,7 +64,7 @@ func challenged(t *testing.T, w *gatewaytest.World, client, token, id string) co
 // message authenticator.
 func phoned(t *testing.T, w *gatewaytest.World, user, number string) string {
 	t.Helper()
-	c, made := associated(t, w, "web", ask(t, w, "web", user), "sms", number)
+	c, made := coded{client: "web", token: ask(t, w, "web", user)}.associate(t, w, "sms", number)
 	c.redeem(t, w, c.code).Want(t, http.StatusOK, "")
 	return made.Text("id")
 }
@@ -85,7 +85,7 @@ func finds(t *testing.T, list gatewaytest.Reply, channel string) map[string]any 
 func TestA3A4TextMessagesAndCalls(t *testing.T) {
 	gatewaytest.EachWithMessages(t, func(t *testing.T, w *gatewaytest.World) {
 		token := ask(t, w, "web", "alice")
-		c, made := associated(t, w, "web", token, "sms", "+49 1555 010-0042")
+		c, made := coded{client: "web", token: token}.associate(t, w, "sms", "+49 1555 010-0042")
 		if codes, _ := made.JSON["recovery_codes"].([]any); len(codes) != 1 ||
 			!made.Has("authenticator_type", "binding_method", "oob_channel", "oob_code", "recovery_codes", "id", "expires_in") ||
 			made.Text("binding_method") != "prompt" || made.Text("oob_channel") != "sms" {
@@ -167,7 +167,7 @@ func TestA3Email(t *testing.T) {
 			t.Errorf("%d mails went out", n)
 		}
 
-		c, made := associated(t, w, "web", token, "email", "")
+		c, made := coded{client: "web", token: token}.associate(t, w, "email", "")
 		if codes, _ := made.JSON["recovery_codes"].([]any); len(codes) != 1 || made.Text("binding_method") != "prompt" {
 			t.Errorf("associated: %s", made.Body)
 		}
@@ -205,8 +205,8 @@ func TestA3OtherAddresses(t *testing.T) {
 			t.Errorf("acr %v", says["acr"])
 		}
 
-		c, made := associated(t, w, "spa", access, "email", "alice@else.example.test")
-		pending, _ := associated(t, w, "spa", access, "sms", aNumber)
+		c, made := coded{client: "spa", token: access}.associate(t, w, "email", "alice@else.example.test")
+		pending, _ := coded{client: "spa", token: access}.associate(t, w, "sms", aNumber)
 		if made.JSON["recovery_codes"] != nil {
 			t.Errorf("recovery codes once more: %s", made.Body)
 		}
