@@ -15,7 +15,7 @@ import (
 )
 
 // deadline is the longest that a client waits for a message, with room for slow machines.
-const deadline = 6 * time.Second
+const deadline = 10 * time.Second
 
 // undelivered checks the answer to who asked for a message that nobody took.
 func undelivered(t *testing.T, what string, send func() gatewaytest.Reply) {
