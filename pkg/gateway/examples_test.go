@@ -27,24 +27,29 @@ type example struct {
 // authority of this test's own.
 func eachExample(t *testing.T, folder string, test func(t *testing.T, e example)) {
 	t.Helper()
-	inSettings(t, folder, gatewaytest.Setting{}, test)
+	inSettings(t, folder, func(t *testing.T, s gatewaytest.Setting, packages string) {
+		test(t, secured(t, s, packages))
+	})
 }
 
 // eachExampleWithPhones is eachExample for worlds that send pushes.
 func eachExampleWithPhones(t *testing.T, folder string, test func(t *testing.T, e example)) {
 	t.Helper()
-	inSettings(t, folder, gatewaytest.Setting{Phones: true}, test)
+	inSettings(t, folder, func(t *testing.T, s gatewaytest.Setting, packages string) {
+		s.Phones = true
+		test(t, secured(t, s, packages))
+	})
 }
 
-func inSettings(t *testing.T, folder string, like gatewaytest.Setting, test func(t *testing.T, e example)) {
+func inSettings(t *testing.T, folder string, test func(t *testing.T, s gatewaytest.Setting, packages string)) {
 	t.Helper()
 	t.Parallel()
 	packages := installed(t, folder)
 	for _, s := range []gatewaytest.Setting{gatewaytest.SQLite(), gatewaytest.PostgreSQL()} {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
-			s.Nodes, s.Phones = 1, like.Phones // the libraries know one address
-			test(t, secured(t, s, packages))
+			s.Nodes = 1 // the libraries know one address
+			test(t, s, packages)
 		})
 	}
 }
@@ -63,12 +68,13 @@ func installed(t *testing.T, folder string) string {
 	return folder
 }
 
-// secured serves TLS at localhost, for an example that is the client "web" and alice.
-func secured(t *testing.T, s gatewaytest.Setting, folder string) example {
+// secured serves TLS at localhost, for an example that is the client "web" and alice, with
+// further lines of configuration.
+func secured(t *testing.T, s gatewaytest.Setting, folder string, lines ...string) example {
 	t.Helper()
 	ca, port := newAuthority(t), freePort(t)
-	w := gatewaytest.New(t, s, "public_url: https://localhost:"+port+"/", "listen: 127.0.0.1:"+port,
-		fmt.Sprintf("tls: {cert_file: %q, key_file: %q}", ca.cert, ca.key))
+	w := gatewaytest.New(t, s, append(lines, "public_url: https://localhost:"+port+"/", "listen: 127.0.0.1:"+port,
+		fmt.Sprintf("tls: {cert_file: %q, key_file: %q}", ca.cert, ca.key))...)
 	return example{folder, w, append([]string{"SALLYPORT_DOMAIN=localhost:" + port, "NODE_EXTRA_CA_CERTS=" + ca.authority,
 		"SALLYPORT_USERNAME=alice", "SALLYPORT_PASSWORD=" + gatewaytest.Password}, clientVariables("SALLYPORT_", "web")...)}
 }
