@@ -20,51 +20,74 @@ import (
 func TestMain(m *testing.M) { gatewaytest.Main(m) }
 
 // The transcripts of protocol.md are one conversation with one gateway, in the order of
-// the page: each request is sent, and its answer must be the one that stands there.
+// the page: each request is sent, and its answer must be the one that stands there. A
+// chapter with a configuration of its own is another conversation, with another gateway.
 func TestTranscripts(t *testing.T) {
 	setting := gatewaytest.SQLite()
 	setting.Phones = true
-	c := &conversation{World: gatewaytest.New(t, setting), known: map[string]string{}}
-	c.phone = c.NewPhone(t, phone.Android)
-	played := 0
+	page := &conversation{World: gatewaytest.New(t, setting), known: map[string]string{}}
+	page.phone = page.NewPhone(t, phone.Android)
+	c, played, chapter := page, 0, ""
 	for _, b := range blocks(readPage(t, "docs/protocol.md")) {
-		word, name, _ := strings.Cut(b.word, " ")
-		switch word {
-		case "http":
-			c.exchange(t, b)
-		case "jwt":
-			c.token(t, b, name)
-		case "phone":
-			c.answer(t, b)
-		default:
+		if b.chapter != chapter {
+			c, chapter = page, b.chapter
+		}
+		if b.word == "gateway" {
+			c = sending(t, b)
 			continue
 		}
-		played++
+		if c.play(t, b) {
+			played++
+		}
 	}
 	if played == 0 {
 		t.Fatal("protocol.md holds no transcript")
 	}
 }
 
+// play plays a block, if it is part of a conversation.
+func (c *conversation) play(t *testing.T, b block) bool {
+	t.Helper()
+	switch word, name, _ := strings.Cut(b.word, " "); word {
+	case "http":
+		c.exchange(t, b)
+	case "jwt":
+		c.token(t, b, name)
+	case "phone":
+		c.answer(t, b)
+	case "webhook":
+		c.message(t, b)
+	case "mail":
+		c.mail(t, b)
+	default:
+		return false
+	}
+	return true
+}
+
 // A block is a fenced part of a page.
 type block struct {
-	word string // what stands behind the fence
-	line int
-	text string
+	word    string // what stands behind the fence
+	line    int
+	text    string
+	chapter string // the heading above
 }
 
 func blocks(page string) (all []block) {
 	var open *block
+	chapter := ""
 	for i, line := range strings.Split(page, "\n") {
 		word, fence := strings.CutPrefix(line, "```")
 		switch {
 		case fence && open == nil:
-			open = &block{word: word, line: i + 1}
+			open = &block{word: word, line: i + 1, chapter: chapter}
 		case fence:
 			all = append(all, *open)
 			open = nil
 		case open != nil:
 			open.text += line + "\n"
+		case strings.HasPrefix(line, "## "):
+			chapter = line
 		}
 	}
 	return all
@@ -75,6 +98,7 @@ type conversation struct {
 	*gatewaytest.World
 	known map[string]string
 	phone *gatewaytest.Phone
+	*codebox
 }
 
 var (
