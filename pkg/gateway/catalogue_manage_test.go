@@ -188,7 +188,7 @@ func TestCatalogueRemove(t *testing.T) {
 }
 
 // Sections 4.4 and 4.5: an authenticator that is somebody else's, or waits, is not there
-// for a challenge; and of those that wait there are ten.
+// for a challenge; and of those that wait there are thirty.
 func TestCatalogueWaiting(t *testing.T) {
 	gatewaytest.Each(t, func(t *testing.T, w *gatewaytest.World) {
 		alice, carol := w.Enroll(t, "alice"), w.Enroll(t, "carol")
@@ -198,7 +198,7 @@ func TestCatalogueWaiting(t *testing.T) {
 			id, _ := row["id"].(string)
 			ids = append(ids, id)
 		}
-		for range 10 {
+		for range 30 {
 			ids = append(ids, w.Associate(t, token, anOTP).Want(t, http.StatusOK, "").Text("id"))
 		}
 		many := refused(t, w.Associate(t, token, anOTP), http.StatusTooManyRequests, "too_many_attempts", "")

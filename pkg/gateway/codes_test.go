@@ -87,7 +87,7 @@ func TestA3A4TextMessagesAndCalls(t *testing.T) {
 		token := ask(t, w, "web", "alice")
 		c, made := coded{client: "web", token: token}.associate(t, w, "sms", "+49 1555 010-0042")
 		if codes, _ := made.JSON["recovery_codes"].([]any); len(codes) != 1 ||
-			!made.Has("authenticator_type", "binding_method", "oob_channel", "oob_code", "recovery_codes", "id", "expires_in") ||
+			!made.Has("authenticator_type", "binding_method", "oob_channel", "oob_code", "recovery_codes", "id", "interval", "expires_in") ||
 			made.Text("binding_method") != "prompt" || made.Text("oob_channel") != "sms" {
 			t.Errorf("associated: %s", made.Body)
 		}
@@ -122,7 +122,7 @@ func TestA3A4TextMessagesAndCalls(t *testing.T) {
 		}
 		// With no choice named a text message is sent.
 		plain := w.Form(t, "/mfa/challenge", with("web", "mfa_token", ask(t, w, "web", "alice"), "challenge_type", "oob")...).Want(t, http.StatusOK, "")
-		if m := w.Webhook.Next(t); m.Channel != "sms" || !plain.Has("challenge_type", "oob_code", "binding_method", "expires_in") {
+		if m := w.Webhook.Next(t); m.Channel != "sms" || !plain.Has("challenge_type", "oob_code", "binding_method", "interval", "expires_in") {
 			t.Errorf("%s by %s", plain.Body, m.Channel)
 		}
 
