@@ -18,8 +18,9 @@ import (
 // post is an enroller whose authenticators are told of, and that serves mail alone.
 type post struct {
 	phone
-	sent *int
-	lost error
+	sent  *int
+	lost  error
+	while func() // it is under way
 }
 
 var _ mfa.Selective = post{}
@@ -31,6 +32,9 @@ func (p post) Enroll(ctx context.Context, r mfa.Enrolling) (mfa.Enrollment, erro
 	made, err := p.phone.Enroll(ctx, r)
 	made.Send = func(context.Context) error {
 		*p.sent++
+		if p.while != nil {
+			p.while()
+		}
 		return p.lost
 	}
 	return made, err
@@ -65,6 +69,40 @@ func TestMessageIsNotSent(t *testing.T) {
 	if !asked.OwnAddress || asked.Client != web || asked.Address != "203.0.113.9" {
 		t.Errorf("asked for %+v", asked)
 	}
+}
+
+// Recovery codes come with an answer that somebody gets, whatever is associated while a
+// message is under way that does not arrive; and what was confirmed meanwhile stays.
+func TestMessageIsNotSentMeanwhile(t *testing.T) {
+	var asked mfa.Enrolling
+	p := &post{phone: phone{asked: &asked}, sent: new(int), lost: errors.New("the provider does not answer")}
+	w := newWorld(t, func(o *mfa.Options) { o.Factors = append(o.Factors, p) })
+	token := w.password(mira)
+	c, err := w.registrar.Credential(t.Context(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.while = func() {
+		seed, answer := w.associate(token)
+		if answer["recovery_codes"] == nil {
+			t.Error("nobody gets recovery codes")
+		}
+		w.pass(w.otp(token, w.code(seed)))
+	}
+	by := enrollment.Association{Wanted: []string{"oob"}, Channels: []string{"sms"}}
+	if answer, err := w.registrar.Associate(t.Context(), c, by); err == nil || answer != nil {
+		t.Errorf("%v, %v", answer, err)
+	}
+	active := 0
+	for _, a := range w.all(mira) {
+		if a.Active() {
+			active++
+		}
+	}
+	if active != 2 {
+		t.Errorf("%d are active, want the app and its recovery codes: %+v", active, w.all(mira))
+	}
+	w.only(mira, mfa.RecoveryCode)
 }
 
 // mailbox is the one that a subject is known to have.
