@@ -139,7 +139,7 @@ func (s Service) key() ([]byte, error) {
 	encoded, ok := strings.CutPrefix(s.Secret.Reveal(), "whsec_")
 	key, err := base64.StdEncoding.DecodeString(encoded)
 	if !ok || err != nil {
-		return nil, errors.New("must be whsec_ followed by base64")
+		return nil, fmt.Errorf("must be whsec_ followed by base64 of at least %d bytes", webhookKey)
 	}
 	if len(key) < webhookKey {
 		return nil, fmt.Errorf("is weak; it must hold at least %d bytes in base64", webhookKey)
