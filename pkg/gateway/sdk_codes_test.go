@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,12 +33,13 @@ type codebox struct {
 func eachExampleWithCodes(t *testing.T, folder string, test func(t *testing.T, e example, box codebox)) {
 	t.Helper()
 	inSettings(t, folder, func(t *testing.T, s gatewaytest.Setting, packages string) {
-		var e example
+		var world atomic.Pointer[gatewaytest.World] // nothing is sent before there is one
 		box := codebox{mail: mailtest.StartProcess(t)}
-		box.phones = phonetest.NewWebhook(t, func() time.Time { return e.world.Clock.Now() })
+		box.phones = phonetest.NewWebhook(t, func() time.Time { return world.Load().Clock.Now() })
 		service := fmt.Sprintf("{driver: webhook, url: %q, secret: %q}", box.phones.URL, box.phones.Secret)
-		e = secured(t, s, packages, fmt.Sprintf("delivery: {sms: %s, voice: %s, email: {driver: smtp, host: %s, port: %d, tls: none, from: no-reply@example.test}}",
+		e := secured(t, s, packages, fmt.Sprintf("delivery: {sms: %s, voice: %s, email: {driver: smtp, host: %s, port: %d, tls: none, from: no-reply@example.test}}",
 			service, service, box.mail.Host, box.mail.Port))
+		world.Store(e.world)
 		test(t, e, box)
 	})
 }
