@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,10 +39,11 @@ func withTexts(t *testing.T, s gatewaytest.Setting, people int) (*crowd, *sms, [
 	for i := range people {
 		s.People = append(s.People, fmt.Sprint("text", i))
 	}
-	var w *gatewaytest.World
-	to := &sms{phonetest.NewTwilio(t), phonetest.NewWebhook(t, func() time.Time { return w.Clock.Now() })}
-	w = gatewaytest.New(t, s, "messages: {phone: {per_user: 1000, per_number: 1000, per_range: 1000}}", fmt.Sprintf(`delivery: {sms: {driver: twilio, account_sid: %s, auth_token: %s, from: %q, endpoint: %q,
+	var world atomic.Pointer[gatewaytest.World] // nothing is sent before there is one
+	to := &sms{phonetest.NewTwilio(t), phonetest.NewWebhook(t, func() time.Time { return world.Load().Clock.Now() })}
+	w := gatewaytest.New(t, s, "messages: {phone: {per_user: 1000, per_number: 1000, per_range: 1000}}", fmt.Sprintf(`delivery: {sms: {driver: twilio, account_sid: %s, auth_token: %s, from: %q, endpoint: %q,
   fallback: [{driver: webhook, url: %q, secret: %s}]}}`, to.twilio.Account, to.twilio.Token, to.twilio.From, to.twilio.URL, to.hook.URL, to.hook.Secret))
+	world.Store(w)
 	c := gather(t, w)
 	var all []*texted
 	for i := range people {
